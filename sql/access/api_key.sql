@@ -1,0 +1,89 @@
+-- API keys. A key keeps its id, name and history while its secrets change: one
+-- is current (expires_at is null), others die out after a rotation.
+
+CREATE TABLE account_data.api_keys (
+    workspace_id       uuid NOT NULL REFERENCES account_data.workspaces (id) ON DELETE CASCADE,
+    id                 uuid NOT NULL,
+    name               text NOT NULL CHECK (length(name) BETWEEN 1 AND 100),
+    user_id            uuid REFERENCES account_data.users (id) ON DELETE CASCADE,
+    service_account_id uuid,
+    scopes             text[],
+    allowed_ips        cidr[],
+    expires_at         timestamptz,
+    disabled_at        timestamptz,
+    revoked_at         timestamptz,
+    created_by         uuid,
+    created_at         timestamptz NOT NULL DEFAULT statement_timestamp(),
+    PRIMARY KEY (workspace_id, id),
+    FOREIGN KEY (workspace_id, service_account_id)
+        REFERENCES account_data.service_accounts (workspace_id, id) ON DELETE CASCADE,
+    CHECK (num_nonnulls(user_id, service_account_id) = 1)
+);
+CREATE INDEX api_keys_user_idx ON account_data.api_keys (user_id, workspace_id);
+CREATE INDEX api_keys_service_account_idx ON account_data.api_keys (workspace_id, service_account_id)
+    WHERE service_account_id IS NOT NULL;
+COMMENT ON TABLE account_data.api_keys IS 'API keys of users and service accounts.';
+COMMENT ON COLUMN account_data.api_keys.user_id IS 'Whom the key acts as, when it is a person.';
+
+CREATE TABLE account_data.api_key_secrets (
+    workspace_id uuid NOT NULL,
+    api_key_id   uuid NOT NULL,
+    id           uuid NOT NULL,
+    digest       bytea NOT NULL CHECK (octet_length(digest) = 32),
+    key_id       text NOT NULL,
+    sealed       bytea,
+    created_at   timestamptz NOT NULL DEFAULT statement_timestamp(),
+    expires_at   timestamptz,
+    PRIMARY KEY (workspace_id, api_key_id, id),
+    FOREIGN KEY (workspace_id, api_key_id)
+        REFERENCES account_data.api_keys (workspace_id, id) ON DELETE CASCADE
+);
+CREATE UNIQUE INDEX api_key_secrets_current_key ON account_data.api_key_secrets (workspace_id, api_key_id)
+    WHERE expires_at IS NULL;
+COMMENT ON TABLE account_data.api_key_secrets IS 'Secrets of API keys: a SHA-256, and a sealed copy where keys can be shown again.';
+COMMENT ON COLUMN account_data.api_key_secrets.key_id IS 'What people see of the key: its prefix and first 8 characters.';
+
+-- The directory every request reads: keyed by the digest alone, one row with
+-- the whole answer, no foreign key. Its columns are in the order in which
+-- api_key_proof.c reads them, fixed widths first.
+CREATE TABLE account_data.api_key_digests (
+    workspace_id       uuid NOT NULL,
+    api_key_id         uuid NOT NULL,
+    secret_id          uuid PRIMARY KEY,
+    valid_until        timestamptz NOT NULL,
+    role               account.role NOT NULL,
+    region             account.region NOT NULL,
+    is_disabled        boolean NOT NULL DEFAULT false,
+    digest             bytea NOT NULL CHECK (octet_length(digest) = 32),
+    user_id            uuid,
+    service_account_id uuid,
+    scopes             text[],
+    allowed_ips        cidr[]
+) WITH (fillfactor = 90);
+CREATE INDEX api_key_digests_digest_idx ON account_data.api_key_digests USING hash (digest);
+CREATE INDEX api_key_digests_key_idx ON account_data.api_key_digests (workspace_id, api_key_id);
+COMMENT ON TABLE account_data.api_key_digests IS 'What each live secret of an API key proves, found by its SHA-256; kept in step by functions and triggers.';
+
+SELECT pg_catalog.pg_extension_config_dump('account_data.api_keys', '');
+SELECT pg_catalog.pg_extension_config_dump('account_data.api_key_secrets', '');
+SELECT pg_catalog.pg_extension_config_dump('account_data.api_key_digests', '');
+
+CREATE FUNCTION account_data.member_changed() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'account_member_changed';
+COMMENT ON FUNCTION account_data.member_changed() IS 'Lets the keys of a member follow their role and end with their membership.';
+
+CREATE TRIGGER member_changed AFTER DELETE OR UPDATE OF role ON account_data.members
+    FOR EACH ROW EXECUTE FUNCTION account_data.member_changed();
+COMMENT ON TRIGGER member_changed ON account_data.members IS 'A change of role or the end of a membership reaches every session and key at commit.';
+
+CREATE TRIGGER credential_deleted AFTER DELETE ON account_data.api_keys
+    FOR EACH ROW EXECUTE FUNCTION account_data.credential_deleted();
+COMMENT ON TRIGGER credential_deleted ON account_data.api_keys IS 'A key that is gone acts nowhere any more.';
+
+CREATE FUNCTION account_data.secret_deleted() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'account_secret_deleted';
+COMMENT ON FUNCTION account_data.secret_deleted() IS 'Takes a secret that is gone out of the directory.';
+
+CREATE TRIGGER secret_deleted AFTER DELETE ON account_data.api_key_secrets
+    FOR EACH ROW EXECUTE FUNCTION account_data.secret_deleted();
+COMMENT ON TRIGGER secret_deleted ON account_data.api_key_secrets IS 'A secret that is gone proves nothing any more.';

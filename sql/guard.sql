@@ -1,0 +1,1 @@
+\echo Use "CREATE EXTENSION account" to load this file. \quit

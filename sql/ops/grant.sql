@@ -1,0 +1,18 @@
+-- The script itself grants nothing to anybody.
+
+CREATE FUNCTION account.grant_usage(grantee regrole)
+    RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_grant_usage';
+COMMENT ON FUNCTION account.grant_usage(regrole)
+    IS 'Grants a role the doors of end users: USAGE on schema account, SELECT on its views, EXECUTE on proving, acting, reading and the functions of a workspace.';
+
+CREATE FUNCTION account.grant_service(grantee regrole)
+    RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_grant_service';
+COMMENT ON FUNCTION account.grant_service(regrole)
+    IS 'Grants a trusted backend grant_usage, EXECUTE on act_as, open_session, sign_up and check_username, USAGE on schema account_data and REFERENCES (id) on its users and workspaces.';
+
+CREATE FUNCTION account.grant_operator(grantee regrole)
+    RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_grant_operator';
+COMMENT ON FUNCTION account.grant_operator(regrole)
+    IS 'Grants maintenance: USAGE on both schemas, SELECT on the tables of account_data, EXECUTE on health and rotate_master_key.';
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA account, account_data FROM PUBLIC;

@@ -1,0 +1,147 @@
+/*
+ * access_guard.c
+ *		Triggers that hold: what a proof rests on and the proof never disagree.
+ *
+ * A key's answer (api_key_digests) carries the role of who it speaks for.  These
+ * triggers follow every change of a role and every end of a membership, service
+ * account, key or session, made by a function or by hand, and tell all sessions
+ * to look again.  They fire on UPDATE and DELETE only, so that a restore, which
+ * inserts, changes nothing.
+ *
+ * Their statements see what is committed now, whatever the isolation level: a
+ * key made while the change waited for its row lock is found too.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "access/role.h"
+#include "base/query.h"
+
+static Statement follow_member_role = {
+	.types = "uuid, uuid, account.role",
+	.mode = QUERY_FRESH,
+	.sql = "UPDATE account_data.api_key_digests d SET role = $3 FROM account_data.api_keys k"
+		   " WHERE k.workspace_id = $1 AND k.user_id = $2"
+		   "  AND d.workspace_id = k.workspace_id AND d.api_key_id = k.id",
+};
+
+static Statement follow_service_account_role = {
+	.types = "uuid, uuid, account.role",
+	.mode = QUERY_FRESH,
+	.sql = "UPDATE account_data.api_key_digests d SET role = $3 FROM account_data.api_keys k"
+		   " WHERE k.workspace_id = $1 AND k.service_account_id = $2"
+		   "  AND d.workspace_id = k.workspace_id AND d.api_key_id = k.id",
+};
+
+static Statement revoke_member_keys = {
+	.types = "uuid, uuid, timestamptz",
+	.mode = QUERY_FRESH,
+	.sql = "WITH dead AS ("
+		   "  UPDATE account_data.api_keys SET revoked_at = $3"
+		   "  WHERE workspace_id = $1 AND user_id = $2 AND revoked_at IS NULL RETURNING id),"
+		   " secret AS ("
+		   "  UPDATE account_data.api_key_secrets SET sealed = NULL"
+		   "  WHERE workspace_id = $1 AND api_key_id IN (SELECT id FROM dead))"
+		   " DELETE FROM account_data.api_key_digests"
+		   "  WHERE workspace_id = $1 AND api_key_id IN (SELECT id FROM dead)",
+};
+
+static Statement forget_digest = {
+	.types = "uuid",
+	.mode = QUERY_FRESH,
+	.sql = "DELETE FROM account_data.api_key_digests WHERE secret_id = $1",
+};
+
+static Statement forget_use = {
+	.types = "uuid",
+	.mode = QUERY_FRESH,
+	.sql = "DELETE FROM account_data.credential_uses WHERE credential_id = $1",
+};
+
+/* A column of the row as it was, or, after an UPDATE, as it is. */
+static NullableDatum
+Column(TriggerData *trigger, const char *name, bool is_new)
+{
+	TupleDesc desc = RelationGetDescr(trigger->tg_relation);
+	HeapTuple tuple = is_new ? trigger->tg_newtuple : trigger->tg_trigtuple;
+	AttrNumber number = get_attnum(RelationGetRelid(trigger->tg_relation), name);
+	NullableDatum result;
+
+	result.value = heap_getattr(tuple, number, desc, &result.isnull);
+	return result;
+}
+
+static TriggerData *
+RowTrigger(FunctionCallInfo fcinfo)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("this function is for triggers only")));
+	return (TriggerData *) fcinfo->context;
+}
+
+/* AFTER UPDATE OF role OR DELETE ON members */
+PG_FUNCTION_INFO_V1(account_member_changed);
+Datum
+account_member_changed(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = RowTrigger(fcinfo);
+	NullableDatum args[3] = {Column(trigger, "workspace_id", false),
+							 Column(trigger, "user_id", false)};
+
+	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+	{
+		args[2] = ArgTime(GetCurrentStatementStartTimestamp());
+		QueryRun(&revoke_member_keys, args);
+	}
+	else
+	{
+		args[2] = Column(trigger, "role", true);
+		QueryRun(&follow_member_role, args);
+	}
+	RoleChanged();
+	PG_RETURN_NULL();
+}
+
+/* AFTER UPDATE OF role ON service_accounts */
+PG_FUNCTION_INFO_V1(account_service_account_changed);
+Datum
+account_service_account_changed(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = RowTrigger(fcinfo);
+	NullableDatum args[3] = {Column(trigger, "workspace_id", false), Column(trigger, "id", false),
+							 Column(trigger, "role", true)};
+
+	QueryRun(&follow_service_account_role, args);
+	RoleChanged();
+	PG_RETURN_NULL();
+}
+
+/* AFTER DELETE ON api_key_secrets */
+PG_FUNCTION_INFO_V1(account_secret_deleted);
+Datum
+account_secret_deleted(PG_FUNCTION_ARGS)
+{
+	NullableDatum args[1] = {Column(RowTrigger(fcinfo), "id", false)};
+
+	QueryRun(&forget_digest, args);
+	RoleChanged();
+	PG_RETURN_NULL();
+}
+
+/* AFTER DELETE ON api_keys, sessions */
+PG_FUNCTION_INFO_V1(account_credential_deleted);
+Datum
+account_credential_deleted(PG_FUNCTION_ARGS)
+{
+	NullableDatum args[1] = {Column(RowTrigger(fcinfo), "id", false)};
+
+	QueryRun(&forget_use, args);
+	RoleChanged();
+	PG_RETURN_NULL();
+}

@@ -1,0 +1,27 @@
+/*
+ * event.h
+ *		Writes what happened, in the transaction in which it happens.
+ */
+#ifndef ACCOUNT_EVENT_H
+#define ACCOUNT_EVENT_H
+
+#include "postgres.h"
+
+#include "utils/uuid.h"
+
+/* NULL where there is nothing to say; metadata is a JSON object. */
+typedef struct Event
+{
+	const pg_uuid_t *workspace_id;
+	const char *resource_type;
+	const pg_uuid_t *resource_id;
+	const char *resource_name;
+	const char *action;
+	const char *metadata;
+	const pg_uuid_t *user_id; /* the actor, when nobody is acting yet */
+} Event;
+
+extern void EventWrite(const Event *event);
+extern char *EventChange(const char *column, const char *old, const char *new);
+
+#endif /* ACCOUNT_EVENT_H */

@@ -1,0 +1,15 @@
+/*
+ * session.h
+ *		Sessions of people.
+ */
+#ifndef ACCOUNT_SESSION_H
+#define ACCOUNT_SESSION_H
+
+#include "postgres.h"
+
+#include "utils/uuid.h"
+
+extern void SessionInit(void);
+extern bool SessionHolds(const pg_uuid_t *session_id);
+
+#endif /* ACCOUNT_SESSION_H */

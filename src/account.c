@@ -1,0 +1,40 @@
+/*
+ * account.c
+ *		The account side of a SaaS product, in the database.
+ *
+ * Start with access/principal.c (who is acting), then access/api_key_proof.c
+ * (proving it) and any door of a domain.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/guc.h"
+
+#include "access/api_key.h"
+#include "access/password.h"
+#include "access/principal.h"
+#include "access/role.h"
+#include "access/session.h"
+#include "base/catalog.h"
+#include "base/keyring.h"
+#include "base/lookup.h"
+#include "people/user.h"
+
+PG_MODULE_MAGIC;
+
+void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	CatalogInit();
+	LookupInit();
+	KeyringInit();
+	PrincipalInit();
+	RoleInit();
+	SessionInit();
+	ApiKeyInit();
+	PasswordInit();
+	UserInit();
+	MarkGUCPrefixReserved("account");
+}

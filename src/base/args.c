@@ -1,0 +1,100 @@
+/*
+ * args.c
+ *		Arguments of doors: the shapes that several of them check, and results.
+ *
+ * A bad argument is 22023 with the name of the argument, before anything is
+ * looked up or locked.
+ */
+#include "postgres.h"
+
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+
+#include "base/args.h"
+#include "base/errors.h"
+
+void
+ArgRequired(FunctionCallInfo fcinfo, int n, const char *what)
+{
+	if (PG_ARGISNULL(n))
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid %s: null", what)));
+}
+
+/* Whether the text has anything but ASCII blanks. */
+static bool
+HasText(const char *s)
+{
+	return s[strspn(s, " \t\r\n\f\v")] != '\0';
+}
+
+static bool
+HasControl(const char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char) *s < 0x20 || *s == 0x7f)
+			return true;
+	return false;
+}
+
+/* A name people give to a thing: 1 to max_chars characters, printable, not blank. */
+char *
+ArgName(FunctionCallInfo fcinfo, int n, const char *what, int max_chars)
+{
+	text *value;
+	char *name;
+
+	ArgRequired(fcinfo, n, what);
+	value = PG_GETARG_TEXT_PP(n);
+	if (VARSIZE_ANY_EXHDR(value) > (size_t) max_chars * MAX_MULTIBYTE_CHAR_LEN ||
+		pg_mbstrlen_with_len(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)) > max_chars)
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid %s: too long", what),
+						errdetail("It may have at most %d characters.", max_chars)));
+	name = text_to_cstring(value);
+	if (!HasText(name))
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid %s: empty", what),
+						errdetail("It must have 1 to %d characters.", max_chars)));
+	if (HasControl(name))
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
+						errmsg("invalid %s: it contains a control character", what)));
+	return name;
+}
+
+char *
+ArgOptionalText(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+/* A list: one dimension at most, no NULL in it, at most max_elements long. */
+void
+ArgArray(ArrayType *array, const char *what, int max_elements)
+{
+	if (ARR_NDIM(array) > 1 || array_contains_nulls(array))
+		ereport(ERROR,
+				(errcode(ERRCODE_ACCOUNT_INVALID),
+				 errmsg("invalid %s: it must be a list of one dimension without nulls", what)));
+	if (ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) > max_elements)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid %s: too many entries", what),
+				 errdetail("It may have at most %d entries.", max_elements)));
+}
+
+AccountRole
+ArgGetRole(FunctionCallInfo fcinfo, int n, const char *what)
+{
+	ArgRequired(fcinfo, n, what);
+	return (AccountRole) CatalogEnumMember(ENUM_ROLE, PG_GETARG_OID(n));
+}
+
+/* A row of the function's declared result type. */
+Datum
+ResultRow(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
+{
+	TupleDesc desc;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	desc = BlessTupleDesc(desc);
+	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
+}

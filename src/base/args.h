@@ -1,0 +1,23 @@
+/*
+ * args.h
+ *		Arguments of doors: the shapes that several of them check, and results.
+ */
+#ifndef ACCOUNT_ARGS_H
+#define ACCOUNT_ARGS_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/array.h"
+#include "utils/timestamp.h"
+
+#include "base/catalog.h"
+
+extern char *ArgName(FunctionCallInfo fcinfo, int n, const char *what, int max_chars);
+extern char *ArgOptionalText(FunctionCallInfo fcinfo, int n);
+extern void ArgRequired(FunctionCallInfo fcinfo, int n, const char *what);
+extern void ArgArray(ArrayType *array, const char *what, int max_elements);
+extern AccountRole ArgGetRole(FunctionCallInfo fcinfo, int n, const char *what);
+extern Datum ResultRow(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
+
+#endif /* ACCOUNT_ARGS_H */

@@ -1,0 +1,55 @@
+/*
+ * catalog.h
+ *		Object ids of what the script created: schemas, their owner, enums.
+ *
+ * Everything is looked up once a backend and again after the extension was
+ * dropped, created again or given to another owner.  Who keeps something that
+ * was derived from it compares CatalogGeneration().
+ */
+#ifndef ACCOUNT_CATALOG_H
+#define ACCOUNT_CATALOG_H
+
+#include "postgres.h"
+
+typedef enum
+{
+	ENUM_ROLE,
+	ENUM_PROOF,
+	ENUM_REGION,
+} CatalogEnum;
+
+#define CATALOG_ENUMS 3
+
+typedef enum
+{
+	ROLE_VIEWER,
+	ROLE_EDITOR,
+	ROLE_ADMIN,
+	ROLE_OWNER,
+} AccountRole;
+
+typedef enum
+{
+	PROOF_SESSION,
+	PROOF_API_KEY,
+	PROOF_TRUSTED,
+} AccountProof;
+
+typedef enum
+{
+	REGION_US,
+	REGION_EU,
+	REGION_AP,
+} AccountRegion;
+
+extern void CatalogInit(void);
+extern uint64 CatalogGeneration(void);
+extern Oid CatalogOwner(void);
+extern Oid CatalogTable(const char *name);
+extern Oid CatalogDoors(void);
+extern Oid CatalogEnumOid(CatalogEnum type, int member);
+extern int CatalogEnumMember(CatalogEnum type, Oid oid);
+extern const char *CatalogEnumLabel(CatalogEnum type, int member);
+extern int CatalogEnumFromLabel(CatalogEnum type, const char *label);
+
+#endif /* ACCOUNT_CATALOG_H */

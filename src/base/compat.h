@@ -1,0 +1,46 @@
+/*
+ * compat.h
+ *		What differs between PostgreSQL 15 and 18, in one place.
+ *
+ * No other file of the extension looks at PG_VERSION_NUM.
+ */
+#ifndef ACCOUNT_COMPAT_H
+#define ACCOUNT_COMPAT_H
+
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "parser/parse_type.h"
+#include "utils/guc.h"
+
+#if PG_VERSION_NUM < 150000
+#error "account needs PostgreSQL 15 or later"
+#endif
+
+/* 18 counts index searches in a struct that the caller may pass. */
+#if PG_VERSION_NUM >= 180000
+#define AccountIndexBeginScan(heap, index, snapshot, nkeys)                                        \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
+#else
+#define AccountIndexBeginScan(heap, index, snapshot, nkeys)                                        \
+	index_beginscan(heap, index, snapshot, nkeys, 0)
+#endif
+
+/* From 16 on a setting's "extra" is freed by guc_free(), before by free(). */
+#if PG_VERSION_NUM >= 160000
+#define AccountGucAlloc(size) guc_malloc(LOG, size)
+#else
+#define AccountGucAlloc(size) malloc(size)
+#endif
+
+/* 16 replaced "missing_ok" by an error context; neither is wanted here. */
+#if PG_VERSION_NUM >= 160000
+#define AccountParseType(name, oid, typmod) parseTypeString(name, oid, typmod, NULL)
+#else
+#define AccountParseType(name, oid, typmod) parseTypeString(name, oid, typmod, false)
+#endif
+
+/* 17 drops the override stack; the setting itself serves all versions. */
+#define ACCOUNT_SEARCH_PATH "pg_catalog, pg_temp"
+
+#endif /* ACCOUNT_COMPAT_H */

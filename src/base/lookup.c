@@ -1,0 +1,110 @@
+/*
+ * lookup.c
+ *		Reads a row by an index of account_data directly, without a plan.
+ *
+ * The table and its index are opened by cached object ids.  A relation cache
+ * invalidation (DROP, REINDEX CONCURRENTLY, VACUUM FULL) makes the next use
+ * resolve the names again.
+ *
+ * A read sees the active snapshot, like the statement that called it, or, when
+ * asked for the latest, what is committed now: rules that must hold whatever
+ * the isolation level need the second.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "storage/lmgr.h"
+#include "utils/inval.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "base/catalog.h"
+#include "base/compat.h"
+#include "base/lookup.h"
+
+static Lookup *registered = NULL;
+
+static void
+RelationChanged(Datum arg, Oid relid)
+{
+	for (Lookup *l = registered; l != NULL; l = l->next)
+		if (relid == InvalidOid || relid == l->table_oid || relid == l->index_oid)
+			l->is_resolved = false;
+}
+
+void
+LookupInit(void)
+{
+	CacheRegisterRelcacheCallback(RelationChanged, (Datum) 0);
+}
+
+static void
+Resolve(Lookup *lookup)
+{
+	if (!lookup->is_registered)
+	{
+		lookup->next = registered;
+		registered = lookup;
+		lookup->is_registered = true;
+	}
+	lookup->generation = CatalogGeneration();
+	lookup->table_oid = CatalogTable(lookup->table);
+	lookup->index_oid = CatalogTable(lookup->index);
+	if (!OidIsValid(lookup->table_oid) || !OidIsValid(lookup->index_oid))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("table account_data.%s or its index %s does not exist",
+							   lookup->table, lookup->index)));
+	lookup->is_resolved = true;
+}
+
+/* Locks both relations; taking a lock may reveal that the names moved on. */
+static void
+LockRelations(Lookup *lookup)
+{
+	for (;;)
+	{
+		if (!lookup->is_resolved || lookup->generation != CatalogGeneration())
+			Resolve(lookup);
+		LockRelationOid(lookup->table_oid, AccessShareLock);
+		LockRelationOid(lookup->index_oid, AccessShareLock);
+		if (lookup->is_resolved && lookup->generation == CatalogGeneration())
+			return;
+	}
+}
+
+/* The first row that matches, or NULL; LookupEnd() is due in either case. */
+TupleTableSlot *
+LookupBegin(LookupScan *scan, Lookup *lookup, ScanKey keys, int nkeys, bool is_latest)
+{
+	Snapshot snapshot;
+
+	LockRelations(lookup);
+	scan->table = table_open(lookup->table_oid, NoLock);
+	scan->index = index_open(lookup->index_oid, NoLock);
+	scan->latest = is_latest ? RegisterSnapshot(GetLatestSnapshot()) : NULL;
+	snapshot = is_latest ? scan->latest : GetActiveSnapshot();
+	scan->slot = table_slot_create(scan->table, NULL);
+	scan->scan = AccountIndexBeginScan(scan->table, scan->index, snapshot, nkeys);
+	index_rescan(scan->scan, keys, nkeys, NULL, 0);
+	return LookupNext(scan);
+}
+
+TupleTableSlot *
+LookupNext(LookupScan *scan)
+{
+	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot) ? scan->slot : NULL;
+}
+
+/* Keeps the locks to the end of the transaction, as every statement does. */
+void
+LookupEnd(LookupScan *scan)
+{
+	index_endscan(scan->scan);
+	ExecDropSingleTupleTableSlot(scan->slot);
+	index_close(scan->index, NoLock);
+	table_close(scan->table, NoLock);
+	if (scan->latest != NULL)
+		UnregisterSnapshot(scan->latest);
+}

@@ -1,0 +1,212 @@
+/*
+ * query.c
+ *		Statements on account_data: saved plans, run as the extension's owner.
+ *
+ * The only file that calls SPI.  Each run switches to the owner of the
+ * extension and to a search path on which only pg_catalog and, last, the
+ * temporary schema stand, so that nothing a caller created or set takes part
+ * in it.  On an error the transaction's own clean-up restores both.
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/datum.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "base/compat.h"
+#include "base/query.h"
+
+/* Rows a cursor fetches at a time: bounds what QueryEach() holds. */
+#define FETCH_ROWS 500
+
+typedef struct Switch
+{
+	MemoryContext caller;
+	Oid userid;
+	int sec_context;
+	int guc_level;
+} Switch;
+
+static void
+SwitchToOwner(Switch *s)
+{
+	s->caller = CurrentMemoryContext;
+	GetUserIdAndSecContext(&s->userid, &s->sec_context);
+	SetUserIdAndSecContext(CatalogOwner(), s->sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	s->guc_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", ACCOUNT_SEARCH_PATH, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	SPI_connect();
+}
+
+static void
+SwitchBack(Switch *s)
+{
+	SPI_finish();
+	AtEOXact_GUC(true, s->guc_level);
+	SetUserIdAndSecContext(s->userid, s->sec_context);
+	MemoryContextSwitchTo(s->caller);
+}
+
+/* "uuid, text, account.role" as type ids; the list is ours, so it is well formed. */
+static void
+ResolveTypes(Statement *statement)
+{
+	char *list = pstrdup(statement->types);
+	char *state = NULL;
+
+	statement->nargs = 0;
+	for (char *name = strtok_r(list, ",", &state); name; name = strtok_r(NULL, ",", &state))
+	{
+		int32 typmod;
+
+		Assert(statement->nargs < QUERY_MAX_ARGS);
+		AccountParseType(name, &statement->argtypes[statement->nargs++], &typmod);
+	}
+	pfree(list);
+}
+
+/* Prepared once a backend, and again after the extension was created anew. */
+static void
+Prepare(Statement *statement)
+{
+	if (statement->plan != NULL && statement->generation == CatalogGeneration())
+		return;
+	if (statement->plan != NULL)
+	{
+		SPI_freeplan(statement->plan);
+		statement->plan = NULL;
+	}
+	statement->generation = CatalogGeneration();
+	ResolveTypes(statement);
+	statement->plan = SPI_prepare(statement->sql, statement->nargs, statement->argtypes);
+	if (statement->plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", statement->sql,
+			 SPI_result_code_string(SPI_result));
+	SPI_keepplan(statement->plan);
+}
+
+/* Runs the plan inside a switch; returns the rows it processed. */
+static uint64
+Execute(Statement *statement, const NullableDatum *args)
+{
+	Datum values[QUERY_MAX_ARGS];
+	char nulls[QUERY_MAX_ARGS];
+	Snapshot fresh = InvalidSnapshot;
+	int result;
+
+	Prepare(statement);
+	for (int i = 0; i < statement->nargs; i++)
+	{
+		values[i] = args[i].value;
+		nulls[i] = args[i].isnull ? 'n' : ' ';
+	}
+	if (statement->mode == QUERY_FRESH)
+	{
+		CommandCounterIncrement();
+		fresh = GetLatestSnapshot();
+	}
+	result = SPI_execute_snapshot(statement->plan, values, nulls, fresh, InvalidSnapshot,
+								  statement->mode == QUERY_READ, true, 0);
+	if (result < 0)
+		elog(ERROR, "could not run \"%s\": %s", statement->sql, SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/* One row of the current result, with what it points to copied to the caller's memory. */
+static void
+CopyRow(uint64 number, NullableDatum *row, int ncolumns, MemoryContext to)
+{
+	TupleDesc desc = SPI_tuptable->tupdesc;
+	MemoryContext from = MemoryContextSwitchTo(to);
+
+	Assert(desc->natts == ncolumns);
+	for (int i = 0; i < ncolumns; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		row[i].value = SPI_getbinval(SPI_tuptable->vals[number], desc, i + 1, &row[i].isnull);
+		if (!row[i].isnull)
+			row[i].value = datumCopy(row[i].value, att->attbyval, att->attlen);
+	}
+	MemoryContextSwitchTo(from);
+}
+
+/* Runs a statement; returns how many rows it wrote or found. */
+uint64
+QueryRun(Statement *statement, const NullableDatum *args)
+{
+	Switch s;
+	uint64 rows;
+
+	SwitchToOwner(&s);
+	rows = Execute(statement, args);
+	SwitchBack(&s);
+	return rows;
+}
+
+/* Runs a statement that gives at most one row; false when it gave none. */
+bool
+QueryRow(Statement *statement, const NullableDatum *args, NullableDatum *row, int ncolumns)
+{
+	Switch s;
+	bool found;
+
+	SwitchToOwner(&s);
+	found = Execute(statement, args) > 0;
+	if (found)
+		CopyRow(0, row, ncolumns, s.caller);
+	SwitchBack(&s);
+	return found;
+}
+
+/*
+ * Calls each() for every row, in bounded memory.  It runs as the extension's
+ * owner, so it only keeps or prints what it is given.
+ */
+void
+QueryEach(Statement *statement, const NullableDatum *args, int ncolumns,
+		  void (*each)(const NullableDatum *row, void *state), void *state)
+{
+	Switch s;
+	Datum values[QUERY_MAX_ARGS];
+	char nulls[QUERY_MAX_ARGS];
+	NullableDatum row[QUERY_MAX_COLUMNS];
+	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "account query row",
+												 ALLOCSET_DEFAULT_SIZES);
+	Portal portal;
+
+	Assert(statement->mode != QUERY_FRESH && ncolumns <= QUERY_MAX_COLUMNS);
+	SwitchToOwner(&s);
+	Prepare(statement);
+	for (int i = 0; i < statement->nargs; i++)
+	{
+		values[i] = args[i].value;
+		nulls[i] = args[i].isnull ? 'n' : ' ';
+	}
+	portal = SPI_cursor_open(NULL, statement->plan, values, nulls, statement->mode == QUERY_READ);
+	for (;;)
+	{
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		if (SPI_processed == 0)
+			break;
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			MemoryContext old;
+
+			CHECK_FOR_INTERRUPTS();
+			CopyRow(i, row, ncolumns, memory);
+			old = MemoryContextSwitchTo(memory);
+			each(row, state);
+			MemoryContextSwitchTo(old);
+			MemoryContextReset(memory);
+		}
+		SPI_freetuptable(SPI_tuptable);
+	}
+	SPI_cursor_close(portal);
+	SwitchBack(&s);
+	MemoryContextDelete(memory);
+}

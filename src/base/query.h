@@ -1,0 +1,103 @@
+/*
+ * query.h
+ *		Statements on account_data: saved plans, run as the extension's owner.
+ *
+ * A Statement is a static struct: its text, the types of its parameters, and how it
+ * sees the data.  It is prepared once a backend.  No text is ever built at run
+ * time.
+ */
+#ifndef ACCOUNT_QUERY_H
+#define ACCOUNT_QUERY_H
+
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "base/catalog.h"
+
+#define QUERY_MAX_ARGS 16
+#define QUERY_MAX_COLUMNS 24
+
+typedef enum
+{
+	QUERY_WRITE, /* sees what a statement of its own would see, and may write */
+	QUERY_READ,	 /* sees what the calling statement sees */
+	QUERY_FRESH, /* writes, and sees what is committed now at any isolation level */
+} QueryMode;
+
+typedef struct Statement
+{
+	const char *types; /* "uuid, text, account.role" */
+	QueryMode mode;
+	const char *sql;
+	/* filled by the first run */
+	struct _SPI_plan *plan;
+	uint64 generation;
+	int nargs;
+	Oid argtypes[QUERY_MAX_ARGS];
+} Statement;
+
+extern uint64 QueryRun(Statement *statement, const NullableDatum *args);
+extern bool QueryRow(Statement *statement, const NullableDatum *args, NullableDatum *row,
+					 int ncolumns);
+extern void QueryEach(Statement *statement, const NullableDatum *args, int ncolumns,
+					  void (*each)(const NullableDatum *row, void *state), void *state);
+
+static inline NullableDatum
+ArgDatum(Datum value)
+{
+	return (NullableDatum){.value = value, .isnull = false};
+}
+
+static inline NullableDatum
+ArgNull(void)
+{
+	return (NullableDatum){.value = (Datum) 0, .isnull = true};
+}
+
+/* A pointer that may be NULL, for any type passed by reference. */
+static inline NullableDatum
+ArgPointer(const void *value)
+{
+	return (NullableDatum){.value = PointerGetDatum(value), .isnull = value == NULL};
+}
+
+static inline NullableDatum
+ArgUuid(const pg_uuid_t *value)
+{
+	return ArgPointer(value);
+}
+
+static inline NullableDatum
+ArgText(const char *value)
+{
+	return value == NULL ? ArgNull() : ArgDatum(CStringGetTextDatum(value));
+}
+
+static inline NullableDatum
+ArgTime(TimestampTz value)
+{
+	return ArgDatum(TimestampTzGetDatum(value));
+}
+
+static inline NullableDatum
+ArgBool(bool value)
+{
+	return ArgDatum(BoolGetDatum(value));
+}
+
+static inline NullableDatum
+ArgRole(AccountRole role)
+{
+	return ArgDatum(ObjectIdGetDatum(CatalogEnumOid(ENUM_ROLE, role)));
+}
+
+static inline NullableDatum
+ArgRegion(AccountRegion region)
+{
+	return ArgDatum(ObjectIdGetDatum(CatalogEnumOid(ENUM_REGION, region)));
+}
+
+#endif /* ACCOUNT_QUERY_H */

@@ -1,0 +1,55 @@
+/*
+ * uuid.c
+ *		UUID version 7 (RFC 9562): 48 bits of milliseconds, 12 bits of their
+ *		fraction (method 3), 62 random bits.
+ *
+ * Ids made by one backend ascend strictly: a clock that stands still or steps
+ * back is replaced by the last time plus one tick of 1/4096 ms.
+ */
+#include "postgres.h"
+
+#include <sys/time.h>
+#include <time.h>
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+#include "base/crypto.h"
+#include "base/uuid.h"
+
+/* Milliseconds since 1970 in 1/4096 ms, later than the last that was handed out. */
+static uint64
+NextTick(void)
+{
+	static uint64 last = 0;
+	struct timespec now;
+	uint64 tick;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	tick = ((uint64) now.tv_sec * 1000 + now.tv_nsec / 1000000) << 12;
+	tick |= ((uint64) (now.tv_nsec % 1000000) << 12) / 1000000;
+	last = tick > last ? tick : last + 1;
+	return last;
+}
+
+void
+UuidNew(pg_uuid_t *uuid)
+{
+	uint64 tick = NextTick();
+
+	if (!CryptoRandom(uuid->data + 8, 8))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values")));
+	for (int i = 0; i < 6; i++)
+		uuid->data[i] = (uint8) (tick >> (52 - 8 * i));
+	uuid->data[6] = 0x70 | ((tick >> 8) & 0x0f);
+	uuid->data[7] = (uint8) tick;
+	uuid->data[8] = 0x80 | (uuid->data[8] & 0x3f);
+}
+
+/* The canonical text form, palloc'd. */
+char *
+UuidText(const pg_uuid_t *uuid)
+{
+	return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(uuid)));
+}

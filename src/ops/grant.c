@@ -1,0 +1,200 @@
+/*
+ * grant.c
+ *		Who may open which door: grant_usage, grant_service, grant_operator.
+ *
+ * The lists below are the whole of what each helper grants.  A function of
+ * schema account that stands in none of them is nobody's but the owner's, and
+ * the catalog test says so.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
+#include "commands/defrem.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "base/args.h"
+#include "base/errors.h"
+
+static const char *const usage_functions[] = {"acting",
+											  "authenticate",
+											  "resume_session",
+											  "switch_workspace",
+											  "reset_principal",
+											  "current_principal",
+											  "current_user_id",
+											  "current_workspace_id",
+											  "has_role",
+											  "workspace_ids",
+											  "has_scope",
+											  "require_role",
+											  "verify_api_key",
+											  "admit",
+											  "locate_api_key",
+											  "create_api_key",
+											  "rename_api_key",
+											  "rotate_api_key",
+											  "revoke_api_key",
+											  "revoke_api_keys",
+											  "disable_api_key",
+											  "enable_api_key",
+											  "reveal_api_key",
+											  "create_service_account",
+											  "delete_service_account",
+											  "set_service_account_role",
+											  "update_team_settings",
+											  NULL};
+
+static const char *const usage_views[] = {"api_keys", "service_accounts", NULL};
+
+static const char *const service_functions[] = {"act_as", "open_session", "sign_up",
+												"check_username", NULL};
+
+static const char *const operator_functions[] = {"rotate_master_key", "health", NULL};
+
+static List *
+DoorName(const char *name)
+{
+	return list_make2(makeString("account"), makeString(pstrdup(name)));
+}
+
+/* Every function of that name in schema account, with its argument types. */
+static List *
+FunctionsNamed(List *objects, const char *name)
+{
+	CatCList *list = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
+
+	for (int i = 0; i < list->n_members; i++)
+	{
+		Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(&list->members[i]->tuple);
+		ObjectWithArgs *object = makeNode(ObjectWithArgs);
+
+		if (proc->pronamespace != CatalogDoors())
+			continue;
+		object->objname = DoorName(name);
+		for (int a = 0; a < proc->pronargs; a++)
+			object->objargs = lappend(object->objargs,
+									  makeTypeNameFromOid(proc->proargtypes.values[a], -1));
+		objects = lappend(objects, object);
+	}
+	ReleaseCatCacheList(list);
+	return objects;
+}
+
+static void
+Grant(RoleSpec *grantee, GrantTargetType target, ObjectType type, List *objects,
+	  const char *privilege, const char *column)
+{
+	GrantStmt *statement = makeNode(GrantStmt);
+	AccessPriv *access = makeNode(AccessPriv);
+
+	access->priv_name = pstrdup(privilege);
+	access->cols = column == NULL ? NIL : list_make1(makeString(pstrdup(column)));
+	statement->is_grant = true;
+	statement->targtype = target;
+	statement->objtype = type;
+	statement->objects = objects;
+	statement->privileges = list_make1(access);
+	statement->grantees = list_make1(grantee);
+	statement->behavior = DROP_RESTRICT;
+	ExecuteGrantStmt(statement);
+}
+
+static void
+GrantSchema(RoleSpec *grantee, const char *schema)
+{
+	Grant(grantee, ACL_TARGET_OBJECT, OBJECT_SCHEMA, list_make1(makeString(pstrdup(schema))),
+		  "usage", NULL);
+}
+
+static void
+GrantFunctions(RoleSpec *grantee, const char *const *names)
+{
+	List *objects = NIL;
+
+	for (; *names != NULL; names++)
+		objects = FunctionsNamed(objects, *names);
+	Grant(grantee, ACL_TARGET_OBJECT, OBJECT_FUNCTION, objects, "execute", NULL);
+}
+
+static void
+GrantUsage(RoleSpec *grantee)
+{
+	List *views = NIL;
+
+	for (const char *const *name = usage_views; *name != NULL; name++)
+		views = lappend(views, makeRangeVar(pstrdup("account"), pstrdup(*name), -1));
+	GrantSchema(grantee, "account");
+	GrantFunctions(grantee, usage_functions);
+	Grant(grantee, ACL_TARGET_OBJECT, OBJECT_TABLE, views, "select", NULL);
+}
+
+static void
+GrantService(RoleSpec *grantee)
+{
+	GrantUsage(grantee);
+	GrantFunctions(grantee, service_functions);
+	GrantSchema(grantee, "account_data");
+	Grant(grantee, ACL_TARGET_OBJECT, OBJECT_TABLE,
+		  list_make2(makeRangeVar(pstrdup("account_data"), pstrdup("users"), -1),
+					 makeRangeVar(pstrdup("account_data"), pstrdup("workspaces"), -1)),
+		  "references", "id");
+}
+
+static void
+GrantOperator(RoleSpec *grantee)
+{
+	GrantSchema(grantee, "account");
+	GrantFunctions(grantee, operator_functions);
+	GrantSchema(grantee, "account_data");
+	Grant(grantee, ACL_TARGET_ALL_IN_SCHEMA, OBJECT_TABLE,
+		  list_make1(makeString(pstrdup("account_data"))), "select", NULL);
+}
+
+/* Grants as the owner of the extension, to a role that exists. */
+static void
+GrantAs(FunctionCallInfo fcinfo, void (*grant)(RoleSpec *grantee))
+{
+	RoleSpec *grantee = makeNode(RoleSpec);
+	Oid userid;
+	int sec_context;
+
+	if (PG_ARGISNULL(0) || !OidIsValid(PG_GETARG_OID(0)))
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid grantee: not a role")));
+	grantee->roletype = ROLESPEC_CSTRING;
+	grantee->rolename = GetUserNameFromId(PG_GETARG_OID(0), false);
+	GetUserIdAndSecContext(&userid, &sec_context);
+	SetUserIdAndSecContext(CatalogOwner(), sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	grant(grantee);
+	SetUserIdAndSecContext(userid, sec_context);
+}
+
+PG_FUNCTION_INFO_V1(account_grant_usage);
+Datum
+account_grant_usage(PG_FUNCTION_ARGS)
+{
+	GrantAs(fcinfo, GrantUsage);
+	PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(account_grant_service);
+Datum
+account_grant_service(PG_FUNCTION_ARGS)
+{
+	GrantAs(fcinfo, GrantService);
+	PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(account_grant_operator);
+Datum
+account_grant_operator(PG_FUNCTION_ARGS)
+{
+	GrantAs(fcinfo, GrantOperator);
+	PG_RETURN_VOID();
+}

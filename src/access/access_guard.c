@@ -97,7 +97,7 @@ account_member_changed(PG_FUNCTION_ARGS)
 		QueryRun(&follow, args);
 	}
 	RoleChanged();
-	PG_RETURN_NULL();
+	PG_RETURN_POINTER(NULL);
 }
 
 /* AFTER UPDATE OF role ON service_accounts */
@@ -110,7 +110,7 @@ account_service_account_changed(PG_FUNCTION_ARGS)
 
 	QueryRun(&follow, args);
 	RoleChanged();
-	PG_RETURN_NULL();
+	PG_RETURN_POINTER(NULL);
 }
 
 /* AFTER UPDATE OF members_until ON workspaces */
@@ -122,7 +122,7 @@ account_workspace_changed(PG_FUNCTION_ARGS)
 
 	QueryRun(&follow, args);
 	RoleChanged();
-	PG_RETURN_NULL();
+	PG_RETURN_POINTER(NULL);
 }
 
 /* AFTER DELETE ON api_key_secrets */
@@ -134,7 +134,7 @@ account_secret_deleted(PG_FUNCTION_ARGS)
 
 	QueryRun(&forget_digest, args);
 	RoleChanged();
-	PG_RETURN_NULL();
+	PG_RETURN_POINTER(NULL);
 }
 
 /* AFTER DELETE ON api_keys, sessions */
@@ -146,5 +146,5 @@ account_credential_deleted(PG_FUNCTION_ARGS)
 
 	QueryRun(&forget_use, args);
 	RoleChanged();
-	PG_RETURN_NULL();
+	PG_RETURN_POINTER(NULL);
 }

@@ -7,9 +7,10 @@
  * for each secret that may still prove the key, with the whole answer (see
  * api_key_proof.c); every door here that changes the answer writes it there.
  *
- * Locks: who makes a key holds the row of the member or service account it
- * will speak for (FOR SHARE), so that a removal or a change of role either
- * comes first and is seen, or waits and finds the new key.  Who changes a key
+ * Locks: who makes a secret holds the rows of the workspace and of the member
+ * or service account it will speak for (FOR SHARE), so that a removal, a change
+ * of role or of the plan either comes first and is seen, or waits and finds the
+ * new secret.  Who changes a key
  * holds its row.
  */
 #include "postgres.h"
@@ -66,7 +67,7 @@ static Statement lock_rules = {
 	.sql = "SELECT m.role, w.api_key_min_role, w.kind = 'team', w.api_key_creation,"
 		   "  w.api_key_personal, w.api_key_reveal, w.api_key_max_age, w.members_until"
 		   " FROM account_data.members m JOIN account_data.workspaces w ON w.id = m.workspace_id"
-		   " WHERE m.workspace_id = $1 AND m.user_id = $2 FOR SHARE OF m",
+		   " WHERE m.workspace_id = $1 AND m.user_id = $2 FOR SHARE",
 };
 
 static Statement lock_service_account = {
@@ -129,9 +130,10 @@ static Statement set_disabled = {
 
 static Statement current_secret = {
 	.types = "uuid, uuid",
-	.sql = "SELECT s.id, s.sealed, w.api_key_reveal FROM account_data.api_key_secrets s"
-		   " JOIN account_data.workspaces w ON w.id = s.workspace_id"
-		   " WHERE s.workspace_id = $1 AND s.api_key_id = $2 AND s.expires_at IS NULL",
+	.sql =
+		"SELECT s.id, s.sealed, w.api_key_reveal FROM account_data.api_key_secrets s"
+		" JOIN account_data.workspaces w ON w.id = s.workspace_id"
+		" WHERE s.workspace_id = $1 AND s.api_key_id = $2 AND s.expires_at IS NULL FOR SHARE OF w",
 };
 
 static Statement end_secret = {

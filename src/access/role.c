@@ -234,26 +234,32 @@ static Statement workspaces_of = {
 		   "  AND (m.role = 'owner' OR w.members_until > statement_timestamp())",
 };
 
-PG_FUNCTION_INFO_V1(account_workspace_ids);
-Datum
-account_workspace_ids(PG_FUNCTION_ARGS)
+/* The workspaces where who is acting has that role or a greater one. */
+ArrayType *
+RoleWorkspaces(AccountRole min_role)
 {
-	AccountRole min_role = ArgGetRole(fcinfo, 0, "role");
 	const Principal *p = PrincipalCurrent();
 	NullableDatum args[2];
 	NullableDatum row;
 	Datum own;
 
 	if (p == NULL)
-		PG_RETURN_ARRAYTYPE_P(construct_empty_array(UUIDOID));
+		return construct_empty_array(UUIDOID);
 	if (p->proof == PROOF_API_KEY)
 	{
 		own = UUIDPGetDatum(&p->workspace_id);
-		PG_RETURN_ARRAYTYPE_P(construct_array(&own, p->role >= min_role ? 1 : 0, UUIDOID, UUID_LEN,
-											  false, TYPALIGN_CHAR));
+		return construct_array(&own, p->role >= min_role ? 1 : 0, UUIDOID, UUID_LEN, false,
+							   TYPALIGN_CHAR);
 	}
 	args[0] = ArgUuid(&p->actor_id);
 	args[1] = ArgRole(min_role);
 	QueryRow(&workspaces_of, args, &row, 1);
-	PG_RETURN_DATUM(row.value);
+	return DatumGetArrayTypeP(row.value);
+}
+
+PG_FUNCTION_INFO_V1(account_workspace_ids);
+Datum
+account_workspace_ids(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_ARRAYTYPE_P(RoleWorkspaces(ArgGetRole(fcinfo, 0, "role")));
 }

@@ -20,6 +20,7 @@
 #include "utils/rel.h"
 
 #include "access/role.h"
+#include "base/errors.h"
 #include "base/query.h"
 
 /* $2 and $3 narrow it to the keys of one user or service account. */
@@ -57,7 +58,7 @@ static Statement forget_use = {
 	.sql = "DELETE FROM account_data.credential_uses WHERE credential_id = $1",
 };
 
-/* A column of the row as it was: keys, which no update changes. */
+/* A column of the row as it was: keys, which no update changes (members have a guard). */
 static NullableDatum
 Column(TriggerData *trigger, const char *name)
 {
@@ -76,6 +77,17 @@ RowTrigger(FunctionCallInfo fcinfo)
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("this function is for triggers only")));
 	return (TriggerData *) fcinfo->context;
+}
+
+/* BEFORE UPDATE of its key ON members: the keys made under a membership stay behind. */
+PG_FUNCTION_INFO_V1(account_member_guard);
+Datum
+account_member_guard(PG_FUNCTION_ARGS)
+{
+	(void) RowTrigger(fcinfo);
+	ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
+					errmsg("membership cannot be moved to another workspace or user"),
+					errhint("Delete it and make another.")));
 }
 
 /* AFTER UPDATE OF role OR DELETE ON members */

@@ -15,7 +15,9 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "storage/lmgr.h"
+#include "storage/procarray.h"
 #include "utils/inval.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -74,6 +76,18 @@ LockRelations(Lookup *lookup)
 	}
 }
 
+/*
+ * What is committed now.  GetLatestSnapshot() refuses parallel mode, where no
+ * snapshot may change under the leader's scan; this one is nobody else's.
+ */
+static Snapshot
+LatestSnapshot(void)
+{
+	static SnapshotData latest = {SNAPSHOT_MVCC};
+
+	return IsInParallelMode() ? GetSnapshotData(&latest) : GetLatestSnapshot();
+}
+
 /* The first row that matches, or NULL; LookupEnd() is due in either case. */
 TupleTableSlot *
 LookupBegin(LookupScan *scan, Lookup *lookup, ScanKey keys, int nkeys, bool is_latest)
@@ -83,7 +97,7 @@ LookupBegin(LookupScan *scan, Lookup *lookup, ScanKey keys, int nkeys, bool is_l
 	LockRelations(lookup);
 	scan->table = table_open(lookup->table_oid, NoLock);
 	scan->index = index_open(lookup->index_oid, NoLock);
-	scan->latest = is_latest ? RegisterSnapshot(GetLatestSnapshot()) : NULL;
+	scan->latest = is_latest ? RegisterSnapshot(LatestSnapshot()) : NULL;
 	snapshot = is_latest ? scan->latest : GetActiveSnapshot();
 	scan->slot = table_slot_create(scan->table, NULL);
 	scan->scan = AccountIndexBeginScan(scan->table, scan->index, snapshot, nkeys);

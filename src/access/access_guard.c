@@ -78,6 +78,13 @@ RowTrigger(FunctionCallInfo fcinfo)
 	return (TriggerData *) fcinfo->context;
 }
 
+/* What an AFTER trigger gives back: no row, but not an SQL null, which would be an error. */
+static Datum
+TriggerDone(void)
+{
+	return PointerGetDatum(NULL);
+}
+
 /* AFTER UPDATE OF role OR DELETE ON members */
 PG_FUNCTION_INFO_V1(account_member_changed);
 Datum
@@ -97,7 +104,7 @@ account_member_changed(PG_FUNCTION_ARGS)
 		QueryRun(&follow, args);
 	}
 	RoleChanged();
-	PG_RETURN_NULL();
+	return TriggerDone();
 }
 
 /* AFTER UPDATE OF role ON service_accounts */
@@ -110,7 +117,7 @@ account_service_account_changed(PG_FUNCTION_ARGS)
 
 	QueryRun(&follow, args);
 	RoleChanged();
-	PG_RETURN_NULL();
+	return TriggerDone();
 }
 
 /* AFTER UPDATE OF members_until ON workspaces */
@@ -122,7 +129,7 @@ account_workspace_changed(PG_FUNCTION_ARGS)
 
 	QueryRun(&follow, args);
 	RoleChanged();
-	PG_RETURN_NULL();
+	return TriggerDone();
 }
 
 /* AFTER DELETE ON api_key_secrets */
@@ -134,7 +141,7 @@ account_secret_deleted(PG_FUNCTION_ARGS)
 
 	QueryRun(&forget_digest, args);
 	RoleChanged();
-	PG_RETURN_NULL();
+	return TriggerDone();
 }
 
 /* AFTER DELETE ON api_keys, sessions */
@@ -146,5 +153,5 @@ account_credential_deleted(PG_FUNCTION_ARGS)
 
 	QueryRun(&forget_use, args);
 	RoleChanged();
-	PG_RETURN_NULL();
+	return TriggerDone();
 }

@@ -22,6 +22,13 @@
 #include "access/role.h"
 #include "base/query.h"
 
+/* A role and the end of members' access may change at once: each must see the other. */
+static Statement lock_workspace = {
+	.types = "uuid",
+	.mode = QUERY_FRESH,
+	.sql = "SELECT true FROM account_data.workspaces WHERE id = $1 FOR SHARE",
+};
+
 /* $2 and $3 narrow it to the keys of one user or service account. */
 static Statement follow = {
 	.types = "uuid, uuid, uuid",
@@ -85,6 +92,14 @@ TriggerDone(void)
 	return PointerGetDatum(NULL);
 }
 
+/* Brings the answers of a user's or service account's keys up to date. */
+static void
+Follow(const NullableDatum *args)
+{
+	QueryRun(&lock_workspace, args);
+	QueryRun(&follow, args);
+}
+
 /* AFTER UPDATE OF role OR DELETE ON members */
 PG_FUNCTION_INFO_V1(account_member_changed);
 Datum
@@ -101,7 +116,7 @@ account_member_changed(PG_FUNCTION_ARGS)
 	else
 	{
 		args[2] = ArgNull();
-		QueryRun(&follow, args);
+		Follow(args);
 	}
 	RoleChanged();
 	return TriggerDone();
@@ -115,7 +130,7 @@ account_service_account_changed(PG_FUNCTION_ARGS)
 	TriggerData *trigger = RowTrigger(fcinfo);
 	NullableDatum args[3] = {Column(trigger, "workspace_id"), ArgNull(), Column(trigger, "id")};
 
-	QueryRun(&follow, args);
+	Follow(args);
 	RoleChanged();
 	return TriggerDone();
 }

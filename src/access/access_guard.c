@@ -23,6 +23,13 @@
 #include "base/errors.h"
 #include "base/query.h"
 
+/* A role and the end of members' access may change at once: each must see the other. */
+static Statement lock_workspace = {
+	.types = "uuid",
+	.mode = QUERY_FRESH,
+	.sql = "SELECT true FROM account_data.workspaces WHERE id = $1 FOR SHARE",
+};
+
 /* $2 and $3 narrow it to the keys of one user or service account. */
 static Statement follow = {
 	.types = "uuid, uuid, uuid",
@@ -90,6 +97,21 @@ account_member_guard(PG_FUNCTION_ARGS)
 					errhint("Delete it and make another.")));
 }
 
+/* What an AFTER trigger gives back: no row, but not an SQL null, which would be an error. */
+static Datum
+TriggerDone(void)
+{
+	return PointerGetDatum(NULL);
+}
+
+/* Brings the answers of a user's or service account's keys up to date. */
+static void
+Follow(const NullableDatum *args)
+{
+	QueryRun(&lock_workspace, args);
+	QueryRun(&follow, args);
+}
+
 /* AFTER UPDATE OF role OR DELETE ON members */
 PG_FUNCTION_INFO_V1(account_member_changed);
 Datum
@@ -106,10 +128,10 @@ account_member_changed(PG_FUNCTION_ARGS)
 	else
 	{
 		args[2] = ArgNull();
-		QueryRun(&follow, args);
+		Follow(args);
 	}
 	RoleChanged();
-	PG_RETURN_POINTER(NULL);
+	return TriggerDone();
 }
 
 /* AFTER UPDATE OF role ON service_accounts */
@@ -120,9 +142,9 @@ account_service_account_changed(PG_FUNCTION_ARGS)
 	TriggerData *trigger = RowTrigger(fcinfo);
 	NullableDatum args[3] = {Column(trigger, "workspace_id"), ArgNull(), Column(trigger, "id")};
 
-	QueryRun(&follow, args);
+	Follow(args);
 	RoleChanged();
-	PG_RETURN_POINTER(NULL);
+	return TriggerDone();
 }
 
 /* AFTER UPDATE OF members_until ON workspaces */
@@ -134,7 +156,7 @@ account_workspace_changed(PG_FUNCTION_ARGS)
 
 	QueryRun(&follow, args);
 	RoleChanged();
-	PG_RETURN_POINTER(NULL);
+	return TriggerDone();
 }
 
 /* AFTER DELETE ON api_key_secrets */
@@ -146,7 +168,7 @@ account_secret_deleted(PG_FUNCTION_ARGS)
 
 	QueryRun(&forget_digest, args);
 	RoleChanged();
-	PG_RETURN_POINTER(NULL);
+	return TriggerDone();
 }
 
 /* AFTER DELETE ON api_keys, sessions */
@@ -158,5 +180,5 @@ account_credential_deleted(PG_FUNCTION_ARGS)
 
 	QueryRun(&forget_use, args);
 	RoleChanged();
-	PG_RETURN_POINTER(NULL);
+	return TriggerDone();
 }

@@ -7,10 +7,11 @@
  * for each secret that may still prove the key, with the whole answer (see
  * api_key_proof.c); every door here that changes the answer writes it there.
  *
- * Locks: who makes a key holds the row of the member or service account it
- * will speak for (FOR SHARE), so that a removal or a change of role either
- * comes first and is seen, or waits and finds the new key.  Who changes a key
- * holds its row.
+ * Locks: who makes a key or gives it a new secret holds the rows it will
+ * answer by (FOR SHARE): the workspace, then the member or service account it
+ * speaks for.  So a removal, a change of role or of the workspace's rules either
+ * comes first and is seen, or waits and finds the new secret.  Who changes a key
+ * holds its row, taken after those.
  */
 #include "postgres.h"
 
@@ -66,7 +67,9 @@ static Statement lock_rules = {
 	.sql = "SELECT m.role, w.api_key_min_role, w.kind = 'team', w.api_key_creation,"
 		   "  w.api_key_personal, w.api_key_reveal, w.api_key_max_age, w.members_until"
 		   " FROM account_data.members m JOIN account_data.workspaces w ON w.id = m.workspace_id"
-		   " WHERE m.workspace_id = $1 AND m.user_id = $2 FOR SHARE OF m",
+		   " WHERE m.workspace_id = $1 AND m.user_id = $2"
+		   "  AND (m.role = 'owner' OR w.members_until > statement_timestamp())"
+		   " FOR SHARE OF w, m",
 };
 
 static Statement lock_service_account = {
@@ -129,9 +132,12 @@ static Statement set_disabled = {
 
 static Statement current_secret = {
 	.types = "uuid, uuid",
-	.sql = "SELECT s.id, s.sealed, w.api_key_reveal FROM account_data.api_key_secrets s"
-		   " JOIN account_data.workspaces w ON w.id = s.workspace_id"
-		   " WHERE s.workspace_id = $1 AND s.api_key_id = $2 AND s.expires_at IS NULL",
+	.sql =
+		"SELECT s.id, s.sealed, w.api_key_reveal, k.service_account_id"
+		" FROM account_data.api_key_secrets s"
+		" JOIN account_data.api_keys k ON k.workspace_id = s.workspace_id AND k.id = s.api_key_id"
+		" JOIN account_data.workspaces w ON w.id = s.workspace_id"
+		" WHERE s.workspace_id = $1 AND s.api_key_id = $2 AND s.expires_at IS NULL",
 };
 
 static Statement end_secret = {
@@ -179,7 +185,7 @@ WriteEvent(const Principal *p, const pg_uuid_t *id, const char *name, const char
 						.metadata = metadata});
 }
 
-/* Locks the acting person's membership and reads the rules of the workspace. */
+/* Locks the workspace and the acting person's membership, and reads the rules. */
 static KeyRules
 LockRules(const Principal *p)
 {
@@ -501,13 +507,13 @@ account_enable_api_key(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* The current secret of a key, which must have one: every key not revoked does. */
+/* What current_secret gives of a key, which must have one: every key not revoked does. */
 static pg_uuid_t
 CurrentSecret(const Principal *p, const pg_uuid_t *id, NullableDatum *row)
 {
 	NullableDatum args[2] = {ArgUuid(&p->workspace_id), ArgUuid(id)};
 
-	if (!QueryRow(&current_secret, args, row, 3))
+	if (!QueryRow(&current_secret, args, row, 4))
 		ErrorNotFound("API key", id);
 	return *DatumGetUUIDP(row[0].value);
 }
@@ -518,7 +524,7 @@ account_reveal_api_key(PG_FUNCTION_ARGS)
 {
 	const Principal *p = KeyPerson(fcinfo);
 	ApiKey key = LockKey(p, PG_GETARG_UUID_P(0), KEY_REVEAL);
-	NullableDatum row[3];
+	NullableDatum row[4];
 	pg_uuid_t secret_id;
 	char *secret;
 	text *result;
@@ -588,12 +594,17 @@ account_rotate_api_key(PG_FUNCTION_ARGS)
 {
 	TimestampTz old_valid_until = GraceEnd(fcinfo, 1, DT_NOEND);
 	const Principal *p = KeyPerson(fcinfo);
-	NullableDatum row[3];
+	NullableDatum row[4];
+	KeyRules rules;
 	ApiKey key;
 	ApiKeySecret secret;
 	pg_uuid_t seen = CurrentSecret(p, PG_GETARG_UUID_P(0), row);
 	pg_uuid_t current;
 
+	rules = LockRules(p);
+	if (!row[3].isnull)
+		LockServiceAccount(p, DatumGetUUIDP(row[3].value));
+	p = PrincipalRequirePerson(); /* with the role that is locked now */
 	key = LockKey(p, PG_GETARG_UUID_P(0), KEY_ROTATE);
 	RefuseDead(&key);
 	current = CurrentSecret(p, &key.id, row);
@@ -602,7 +613,7 @@ account_rotate_api_key(PG_FUNCTION_ARGS)
 						errmsg("API key was rotated by another session"),
 						errhint("Look at the key again before you rotate it once more.")));
 	old_valid_until = GraceEnd(fcinfo, 1, key.expires_at);
-	ApiKeySecretMake(&secret, &p->workspace_id, DatumGetBool(row[2].value));
+	ApiKeySecretMake(&secret, &p->workspace_id, rules.is_revealable);
 	ReplaceSecret(p, &key, &current, old_valid_until, &secret);
 	WriteEvent(p, &key.id, key.name, "rotated", NULL);
 	PG_RETURN_DATUM(SecretResult(fcinfo, &key.id, &secret, old_valid_until));

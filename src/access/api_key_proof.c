@@ -6,7 +6,8 @@
  * account_data.api_key_digests that carries the whole answer: whose key, which
  * role, until when, which scopes and addresses.  What changes any of that
  * writes that row in the same transaction, so an answer is exactly as fresh as
- * the snapshot of the statement that asks.
+ * the snapshot of the statement that asks; who acts by a key from now on is
+ * proven by what is committed now.
  *
  * What is not shaped like a key is refused before any table is read.
  */
@@ -114,7 +115,7 @@ DigestOf(Datum key, uint8 *digest)
 
 /* The row whose digest is equal in full: the index stores only 32 bits of it. */
 static TupleTableSlot *
-BeginDigest(LookupScan *scan, const uint8 *digest)
+BeginDigest(LookupScan *scan, const uint8 *digest, bool is_latest)
 {
 	char value[VARHDRSZ + CRYPTO_SHA256_LEN];
 	ScanKeyData key;
@@ -123,7 +124,7 @@ BeginDigest(LookupScan *scan, const uint8 *digest)
 	SET_VARSIZE(value, sizeof(value));
 	memcpy(VARDATA(value), digest, CRYPTO_SHA256_LEN);
 	ScanKeyInit(&key, 1, HTEqualStrategyNumber, F_BYTEAEQ, PointerGetDatum(value));
-	for (slot = LookupBegin(scan, &by_digest, &key, 1, false); slot != NULL;
+	for (slot = LookupBegin(scan, &by_digest, &key, 1, is_latest); slot != NULL;
 		 slot = LookupNext(scan))
 	{
 		bytea *stored;
@@ -176,7 +177,8 @@ PrincipalOf(TupleTableSlot *slot)
 
 /*
  * Reads what a key proves.  The principal is given for every key that exists,
- * whatever its state; allowed_ips only when asked for.
+ * whatever its state; allowed_ips only when asked for.  Who asks until when it
+ * holds will rely on that later, so no old snapshot may answer.
  */
 static KeyState
 Prove(Datum key, Principal **principal, TimestampTz *until, ArrayType **allowed_ips)
@@ -189,7 +191,7 @@ Prove(Datum key, Principal **principal, TimestampTz *until, ArrayType **allowed_
 	*principal = NULL;
 	if (!DigestOf(key, digest))
 		return KEY_NOT_FOUND;
-	slot = BeginDigest(&scan, digest);
+	slot = BeginDigest(&scan, digest, until != NULL);
 	if (slot != NULL)
 	{
 		state = StateOf(slot);

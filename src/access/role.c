@@ -33,6 +33,7 @@
 /* A person with more workspaces than this starts over with an empty map. */
 #define MAX_CACHED_ROLES 16384
 
+#define MEMBER_WORKSPACE_ID_ATTNUM 1
 #define MEMBER_ROLE_ATTNUM 3
 #define WORKSPACE_MEMBERS_UNTIL_ATTNUM 7
 
@@ -56,6 +57,7 @@ static uint64 members_generation = 0;
 
 static Lookup workspace_lookup = {.table = "workspaces", .index = "workspaces_pkey"};
 static Lookup member_lookup = {.table = "members", .index = "members_pkey"};
+static Lookup member_by_user = {.table = "members", .index = "members_user_idx"};
 
 static void
 RelationChanged(Datum arg, Oid relid)
@@ -116,6 +118,16 @@ MembersUntil(const pg_uuid_t *workspace_id)
 	return until;
 }
 
+/* The role in a row of members. */
+static AccountRole
+SlotRole(TupleTableSlot *slot)
+{
+	bool isnull;
+
+	return CatalogEnumMember(ENUM_ROLE,
+							 DatumGetObjectId(slot_getattr(slot, MEMBER_ROLE_ATTNUM, &isnull)));
+}
+
 /* What a user is in a workspace now. */
 Membership
 MembershipOf(const pg_uuid_t *workspace_id, const pg_uuid_t *user_id)
@@ -124,7 +136,6 @@ MembershipOf(const pg_uuid_t *workspace_id, const pg_uuid_t *user_id)
 	ScanKeyData keys[2];
 	LookupScan scan;
 	TupleTableSlot *slot;
-	bool isnull;
 
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(workspace_id));
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(user_id));
@@ -132,8 +143,7 @@ MembershipOf(const pg_uuid_t *workspace_id, const pg_uuid_t *user_id)
 	if (slot != NULL)
 	{
 		membership.is_member = true;
-		membership.role = CatalogEnumMember(
-			ENUM_ROLE, DatumGetObjectId(slot_getattr(slot, MEMBER_ROLE_ATTNUM, &isnull)));
+		membership.role = SlotRole(slot);
 	}
 	LookupEnd(&scan);
 	if (membership.is_member)
@@ -225,35 +235,54 @@ account_has_role_in(PG_FUNCTION_ARGS)
 				   membership->until > GetCurrentStatementStartTimestamp());
 }
 
-static Statement workspaces_of = {
-	.types = "uuid, account.role",
-	.mode = QUERY_READ,
-	.sql = "SELECT coalesce(array_agg(m.workspace_id ORDER BY m.workspace_id), '{}')"
-		   " FROM account_data.members m JOIN account_data.workspaces w ON w.id = m.workspace_id"
-		   " WHERE m.user_id = $1 AND m.role >= $2"
-		   "  AND (m.role = 'owner' OR w.members_until > statement_timestamp())",
-};
+/* The workspaces a person has that role in and access to now. */
+static ArrayBuildState *
+WorkspacesOf(const pg_uuid_t *user_id, AccountRole min_role)
+{
+	ArrayBuildState *ids = initArrayResult(UUIDOID, CurrentMemoryContext, false);
+	ScanKeyData key;
+	LookupScan scan;
+	TupleTableSlot *slot;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(user_id));
+	for (slot = LookupBegin(&scan, &member_by_user, &key, 1, true); slot != NULL;
+		 slot = LookupNext(&scan))
+	{
+		AccountRole role = SlotRole(slot);
+		Datum id;
+		bool isnull;
+
+		id = slot_getattr(slot, MEMBER_WORKSPACE_ID_ATTNUM, &isnull);
+		if (role >= min_role && (role == ROLE_OWNER || MembersUntil(DatumGetUUIDP(id)) >
+														   GetCurrentStatementStartTimestamp()))
+			ids = accumArrayResult(ids, id, false, UUIDOID, CurrentMemoryContext);
+	}
+	LookupEnd(&scan);
+	return ids;
+}
+
+/* The workspaces where who is acting has that role or a greater one. */
+ArrayType *
+RoleWorkspaces(AccountRole min_role)
+{
+	const Principal *p = PrincipalCurrent();
+	Datum own;
+
+	if (p == NULL)
+		return construct_empty_array(UUIDOID);
+	if (p->proof == PROOF_API_KEY)
+	{
+		own = UUIDPGetDatum(&p->workspace_id);
+		return construct_array(&own, p->role >= min_role ? 1 : 0, UUIDOID, UUID_LEN, false,
+							   TYPALIGN_CHAR);
+	}
+	return DatumGetArrayTypeP(
+		makeArrayResult(WorkspacesOf(&p->actor_id, min_role), CurrentMemoryContext));
+}
 
 PG_FUNCTION_INFO_V1(account_workspace_ids);
 Datum
 account_workspace_ids(PG_FUNCTION_ARGS)
 {
-	AccountRole min_role = ArgGetRole(fcinfo, 0, "role");
-	const Principal *p = PrincipalCurrent();
-	NullableDatum args[2];
-	NullableDatum row;
-	Datum own;
-
-	if (p == NULL)
-		PG_RETURN_ARRAYTYPE_P(construct_empty_array(UUIDOID));
-	if (p->proof == PROOF_API_KEY)
-	{
-		own = UUIDPGetDatum(&p->workspace_id);
-		PG_RETURN_ARRAYTYPE_P(construct_array(&own, p->role >= min_role ? 1 : 0, UUIDOID, UUID_LEN,
-											  false, TYPALIGN_CHAR));
-	}
-	args[0] = ArgUuid(&p->actor_id);
-	args[1] = ArgRole(min_role);
-	QueryRow(&workspaces_of, args, &row, 1);
-	PG_RETURN_DATUM(row.value);
+	PG_RETURN_ARRAYTYPE_P(RoleWorkspaces(ArgGetRole(fcinfo, 0, "role")));
 }

@@ -77,15 +77,15 @@ LockRelations(Lookup *lookup)
 }
 
 /*
- * What is committed now.  GetLatestSnapshot() refuses parallel mode, where no
- * snapshot may change under the leader's scan; this one is nobody else's.
+ * What is committed now.  GetLatestSnapshot() refuses in parallel mode for want
+ * of a use for it; policies are one.
  */
 static Snapshot
 LatestSnapshot(void)
 {
-	static SnapshotData latest = {SNAPSHOT_MVCC};
+	static SnapshotData latest = {.snapshot_type = SNAPSHOT_MVCC};
 
-	return IsInParallelMode() ? GetSnapshotData(&latest) : GetLatestSnapshot();
+	return RegisterSnapshot(IsInParallelMode() ? GetSnapshotData(&latest) : GetLatestSnapshot());
 }
 
 /* The first row that matches, or NULL; LookupEnd() is due in either case. */
@@ -97,7 +97,7 @@ LookupBegin(LookupScan *scan, Lookup *lookup, ScanKey keys, int nkeys, bool is_l
 	LockRelations(lookup);
 	scan->table = table_open(lookup->table_oid, NoLock);
 	scan->index = index_open(lookup->index_oid, NoLock);
-	scan->latest = is_latest ? RegisterSnapshot(LatestSnapshot()) : NULL;
+	scan->latest = is_latest ? LatestSnapshot() : NULL;
 	snapshot = is_latest ? scan->latest : GetActiveSnapshot();
 	scan->slot = table_slot_create(scan->table, NULL);
 	scan->scan = AccountIndexBeginScan(scan->table, scan->index, snapshot, nkeys);

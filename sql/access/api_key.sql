@@ -93,6 +93,15 @@ CREATE TRIGGER member_changed AFTER DELETE OR UPDATE OF role ON account_data.mem
     FOR EACH ROW EXECUTE FUNCTION account_data.member_changed();
 COMMENT ON TRIGGER member_changed ON account_data.members IS 'A change of role or the end of a membership reaches every session and key at commit.';
 
+CREATE FUNCTION account_data.member_guard() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'account_member_guard';
+COMMENT ON FUNCTION account_data.member_guard() IS 'Refuses to move a membership.';
+
+CREATE TRIGGER member_guard BEFORE UPDATE ON account_data.members
+    FOR EACH ROW WHEN (old.workspace_id <> new.workspace_id OR old.user_id <> new.user_id)
+    EXECUTE FUNCTION account_data.member_guard();
+COMMENT ON TRIGGER member_guard ON account_data.members IS 'A membership is one person''s in one workspace; it is deleted, not moved.';
+
 CREATE FUNCTION account_data.workspace_changed() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'account_workspace_changed';
 COMMENT ON FUNCTION account_data.workspace_changed() IS 'Lets all keys of a workspace follow the end of its members'' access.';

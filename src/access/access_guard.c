@@ -20,6 +20,7 @@
 #include "utils/rel.h"
 
 #include "access/role.h"
+#include "base/errors.h"
 #include "base/query.h"
 
 /* A role and the end of members' access may change at once: each must see the other. */
@@ -64,7 +65,7 @@ static Statement forget_use = {
 	.sql = "DELETE FROM account_data.credential_uses WHERE credential_id = $1",
 };
 
-/* A column of the row as it was: keys, which no update changes. */
+/* A column of the row as it was: keys, which no update changes (members have a guard). */
 static NullableDatum
 Column(TriggerData *trigger, const char *name)
 {
@@ -83,6 +84,17 @@ RowTrigger(FunctionCallInfo fcinfo)
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("this function is for triggers only")));
 	return (TriggerData *) fcinfo->context;
+}
+
+/* BEFORE UPDATE of its key ON members: the keys made under a membership stay behind. */
+PG_FUNCTION_INFO_V1(account_member_guard);
+Datum
+account_member_guard(PG_FUNCTION_ARGS)
+{
+	(void) RowTrigger(fcinfo);
+	ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
+					errmsg("membership cannot be moved to another workspace or user"),
+					errhint("Delete it and make another.")));
 }
 
 /* What an AFTER trigger gives back: no row, but not an SQL null, which would be an error. */

@@ -261,21 +261,28 @@ WorkspacesOf(const pg_uuid_t *user_id, AccountRole min_role)
 	return ids;
 }
 
-PG_FUNCTION_INFO_V1(account_workspace_ids);
-Datum
-account_workspace_ids(PG_FUNCTION_ARGS)
+/* The workspaces where who is acting has that role or a greater one. */
+ArrayType *
+RoleWorkspaces(AccountRole min_role)
 {
-	AccountRole min_role = ArgGetRole(fcinfo, 0, "role");
 	const Principal *p = PrincipalCurrent();
 	Datum own;
 
 	if (p == NULL)
-		PG_RETURN_ARRAYTYPE_P(construct_empty_array(UUIDOID));
+		return construct_empty_array(UUIDOID);
 	if (p->proof == PROOF_API_KEY)
 	{
 		own = UUIDPGetDatum(&p->workspace_id);
-		PG_RETURN_ARRAYTYPE_P(construct_array(&own, p->role >= min_role ? 1 : 0, UUIDOID, UUID_LEN,
-											  false, TYPALIGN_CHAR));
+		return construct_array(&own, p->role >= min_role ? 1 : 0, UUIDOID, UUID_LEN, false,
+							   TYPALIGN_CHAR);
 	}
-	PG_RETURN_DATUM(makeArrayResult(WorkspacesOf(&p->actor_id, min_role), CurrentMemoryContext));
+	return DatumGetArrayTypeP(
+		makeArrayResult(WorkspacesOf(&p->actor_id, min_role), CurrentMemoryContext));
+}
+
+PG_FUNCTION_INFO_V1(account_workspace_ids);
+Datum
+account_workspace_ids(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_ARRAYTYPE_P(RoleWorkspaces(ArgGetRole(fcinfo, 0, "role")));
 }

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "utils/array.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
@@ -25,5 +26,7 @@ extern uint64 RoleGeneration(void);
 extern void RoleChanged(void);
 extern Membership MembershipOf(const pg_uuid_t *workspace_id, const pg_uuid_t *user_id);
 extern Membership MembershipRequire(const pg_uuid_t *workspace_id, const pg_uuid_t *user_id);
+
+extern ArrayType *RoleWorkspaces(AccountRole min_role);
 
 #endif /* ACCOUNT_ROLE_H */

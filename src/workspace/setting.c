@@ -71,10 +71,9 @@ static Statement apply_patch = {
 		" WHERE was -> key IS DISTINCT FROM now -> key",
 };
 
-/* Where keys are shown once there is no ciphertext of any: also of one made while this waited. */
+/* Where keys are shown once there is no ciphertext of any. */
 static Statement forget_seals = {
 	.types = "uuid",
-	.mode = QUERY_FRESH,
 	.sql =
 		"UPDATE account_data.api_key_secrets s SET sealed = NULL"
 		" FROM account_data.workspaces w"

@@ -17,7 +17,7 @@
 
 #include "base/catalog.h"
 
-#define QUERY_MAX_ARGS 16
+#define QUERY_MAX_ARGS 20
 #define QUERY_MAX_COLUMNS 24
 
 typedef enum

@@ -49,14 +49,21 @@ static const char *const usage_functions[] = {"acting",
 											  "delete_service_account",
 											  "set_service_account_role",
 											  "update_team_settings",
+											  "add_email",
+											  "resend_email_code",
+											  "verify_email",
+											  "set_primary_email",
+											  "remove_email",
 											  NULL};
 
-static const char *const usage_views[] = {"api_keys", "service_accounts", NULL};
+static const char *const usage_views[] = {"api_keys", "service_accounts", "emails", NULL};
 
-static const char *const service_functions[] = {"act_as", "open_session", "sign_up",
-												"check_username", NULL};
+static const char *const service_functions[] = {
+	"act_as",		 "open_session", "sign_up",		"check_username",
+	"take_messages", "mark_sent",	 "mark_failed", NULL};
 
-static const char *const operator_functions[] = {"rotate_master_key", "health", NULL};
+static const char *const operator_functions[] = {"rotate_master_key", "health", "dead_letters",
+												 "retry_dead_letter", NULL};
 
 static List *
 DoorName(const char *name)

@@ -49,14 +49,36 @@ static const char *const usage_functions[] = {"acting",
 											  "delete_service_account",
 											  "set_service_account_role",
 											  "update_team_settings",
+											  "require_limit",
+											  "within_limit",
+											  "upload_allowed",
+											  "has_feature",
+											  "cancel_subscription",
+											  "resume_subscription",
+											  "change_cycle",
+											  "set_seats",
 											  NULL};
 
-static const char *const usage_views[] = {"api_keys", "service_accounts", NULL};
+static const char *const usage_views[] = {"api_keys", "service_accounts", "plans",
+										  "limits",	  "subscription",	  NULL};
 
-static const char *const service_functions[] = {"act_as", "open_session", "sign_up",
-												"check_username", NULL};
+static const char *const service_functions[] = {"act_as",
+												"open_session",
+												"sign_up",
+												"check_username",
+												"start_subscription",
+												"renew_subscription",
+												NULL};
 
-static const char *const operator_functions[] = {"rotate_master_key", "health", NULL};
+static const char *const operator_functions[] = {"rotate_master_key",
+												 "health",
+												 "set_plan",
+												 "set_plan_limit",
+												 "set_plan_feature",
+												 "override_limit",
+												 "end_limit_override",
+												 "provision_enterprise",
+												 NULL};
 
 static List *
 DoorName(const char *name)

@@ -146,10 +146,15 @@ TakeLines(FILE *source)
 {
 	char line[MAX_LINE];
 	const char *problem = NULL;
+	bool in_comment = false; /* one that goes on behind the end of the buffer */
 
 	keyring.count = 0;
 	while (problem == NULL && fgets(line, sizeof(line), source) != NULL)
-		problem = TakeLine(line);
+	{
+		if (!in_comment)
+			problem = TakeLine(line);
+		in_comment = (in_comment || line[0] == '#') && strchr(line, '\n') == NULL;
+	}
 	CryptoWipe(line, sizeof(line));
 	if (problem == NULL && ferror(source))
 		problem = "it could not be read";

@@ -26,6 +26,9 @@ SQL_FILES = \
 	sql/access/service_account.sql \
 	sql/access/api_key.sql \
 	sql/access/api_key_doors.sql \
+	sql/workspace/plan.sql \
+	sql/workspace/subscription.sql \
+	sql/workspace/limit.sql \
 	sql/ops/ops.sql \
 	sql/ops/grant.sql
 

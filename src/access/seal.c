@@ -15,6 +15,8 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 
 #include "access/seal.h"
@@ -202,7 +204,23 @@ ReadDataKey(const pg_uuid_t *workspace_id, uint8 *key)
 	return true;
 }
 
-/* Stores a new data key unless another session is faster; then reads whichever won. */
+/*
+ * Waits for every transaction that may have chosen an older master key and not
+ * yet committed what it wrapped; those that begin meanwhile choose the newest.
+ */
+void
+SealWaitForOthers(void)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, CatalogTable("data_keys"));
+	WaitForLockers(tag, ShareLock, false);
+}
+
+/*
+ * Stores a new data key unless another session is faster; then reads whichever
+ * won.  The table is locked before a master key is chosen: see above.
+ */
 static void
 MakeDataKey(const pg_uuid_t *workspace_id, uint8 *key)
 {
@@ -210,6 +228,7 @@ MakeDataKey(const pg_uuid_t *workspace_id, uint8 *key)
 	NullableDatum args[3];
 	bytea *wrapped = NULL;
 
+	LockRelationOid(CatalogTable("data_keys"), RowExclusiveLock);
 	SealMasterKey(&master);
 	if (CryptoRandom(key, CRYPTO_KEY_LEN))
 		wrapped = Wrap(workspace_id, &master, key);

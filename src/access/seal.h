@@ -22,5 +22,6 @@ extern bytea *SealRewrap(const pg_uuid_t *workspace_id, const char *old_id, cons
 						 const MasterKey *master);
 extern void SealMasterKey(MasterKey *master);
 extern void SealRegister(const MasterKey *master);
+extern void SealWaitForOthers(void);
 
 #endif /* ACCOUNT_SEAL_H */

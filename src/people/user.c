@@ -4,7 +4,9 @@
  *
  * A sign-up is one transaction: the user, their primary address, their personal
  * workspace of the same name with them as its owner, what they sign in with, and
- * the message that verifies the address unless it was verified already.
+ * the message that verifies the address unless it was verified already.  What
+ * others had sent to that address cannot keep its owner from signing up: past
+ * the limit of codes an hour the sign-up sends none.
  */
 #include "postgres.h"
 
@@ -209,7 +211,7 @@ SignUp(FunctionCallInfo fcinfo)
 	if (identity != NULL)
 		InsertIdentity(user_id, identity);
 	if (!is_verified)
-		EmailCodeSend(
+		(void) EmailCodeTrySend(
 			&(Person){.user_id = *user_id, .workspace_id = workspace_id, .username = username},
 			email);
 	EventWrite(&(Event){.workspace_id = &workspace_id,

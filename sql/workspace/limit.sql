@@ -2,7 +2,7 @@
 
 CREATE TABLE account_data.limit_overrides (
     workspace_id uuid REFERENCES account_data.workspaces (id) ON DELETE CASCADE,
-    name         text COLLATE "C",
+    name         text,
     max_value    bigint CHECK (max_value >= 0),
     ends_at      timestamptz,
     changed_by   name NOT NULL DEFAULT session_user,
@@ -13,7 +13,7 @@ COMMENT ON TABLE account_data.limit_overrides IS 'Limits that a workspace has in
 
 CREATE TABLE account_data.usage_counts (
     workspace_id uuid REFERENCES account_data.workspaces (id) ON DELETE CASCADE,
-    name         text COLLATE "C",
+    name         text,
     used         bigint NOT NULL CHECK (used >= 0),
     PRIMARY KEY (workspace_id, name)
 ) WITH (fillfactor = 70);

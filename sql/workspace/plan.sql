@@ -4,7 +4,7 @@
 -- either table, so nothing here can have a foreign key on it.
 
 CREATE TABLE account_data.plan_defaults (
-    plan                  text COLLATE "C" PRIMARY KEY,
+    plan                  text PRIMARY KEY,
     position              integer NOT NULL,
     monthly_price_micros  bigint,
     yearly_price_micros   bigint,
@@ -15,7 +15,7 @@ CREATE TABLE account_data.plan_defaults (
 COMMENT ON TABLE account_data.plan_defaults IS 'The plans as shipped; account_data.plans overrides them.';
 
 CREATE TABLE account_data.plans (
-    plan                  text COLLATE "C" PRIMARY KEY CHECK (plan ~ '^[a-z][a-z0-9_]{0,62}$'),
+    plan                  text PRIMARY KEY CHECK (plan ~ '^[a-z][a-z0-9_]{0,62}$'),
     position              integer NOT NULL,
     monthly_price_micros  bigint CHECK (monthly_price_micros BETWEEN 0 AND 1000000000000),
     yearly_price_micros   bigint CHECK (yearly_price_micros BETWEEN 0 AND 1000000000000),
@@ -34,16 +34,16 @@ COMMENT ON COLUMN account_data.plans.signup_credit_micros IS 'Credit at sign-up.
 COMMENT ON COLUMN account_data.plans.company_credit_micros IS 'What a verified company address brings the credit of sign-up to.';
 
 CREATE TABLE account_data.plan_limit_defaults (
-    plan      text COLLATE "C",
-    name      text COLLATE "C",
+    plan      text,
+    name      text,
     max_value bigint,
     PRIMARY KEY (plan, name)
 );
 COMMENT ON TABLE account_data.plan_limit_defaults IS 'The limits of plans as shipped; plan_limits overrides them. Null means no limit.';
 
 CREATE TABLE account_data.plan_limits (
-    plan       text COLLATE "C",
-    name       text COLLATE "C" CHECK (name ~ '^[a-z][a-z0-9_]{0,62}$'),
+    plan       text,
+    name       text CHECK (name ~ '^[a-z][a-z0-9_]{0,62}$'),
     max_value  bigint CHECK (max_value >= 0),
     changed_by name NOT NULL DEFAULT session_user,
     changed_at timestamptz NOT NULL DEFAULT statement_timestamp(),
@@ -52,15 +52,15 @@ CREATE TABLE account_data.plan_limits (
 COMMENT ON TABLE account_data.plan_limits IS 'Limits of plans an operator added or changed, written by account.set_plan_limit. Null means no limit.';
 
 CREATE TABLE account_data.plan_feature_defaults (
-    plan    text COLLATE "C",
-    feature text COLLATE "C",
+    plan    text,
+    feature text,
     PRIMARY KEY (plan, feature)
 );
 COMMENT ON TABLE account_data.plan_feature_defaults IS 'The features of plans as shipped; plan_features overrides them.';
 
 CREATE TABLE account_data.plan_features (
-    plan        text COLLATE "C",
-    feature     text COLLATE "C" CHECK (feature ~ '^[a-z][a-z0-9_]{0,62}$'),
+    plan        text,
+    feature     text CHECK (feature ~ '^[a-z][a-z0-9_]{0,62}$'),
     is_included boolean NOT NULL,
     changed_by  name NOT NULL DEFAULT session_user,
     changed_at  timestamptz NOT NULL DEFAULT statement_timestamp(),

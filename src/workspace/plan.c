@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_collation.h"
 #include "common/int.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -68,6 +69,7 @@ BeginPair(LookupScan *scan, Lookup *lookup, RegProcedure first_equal, Datum firs
 
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, first_equal, first);
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(second));
+	keys[0].sk_collation = keys[1].sk_collation = DEFAULT_COLLATION_OID;
 	return LookupBegin(scan, lookup, keys, 2, true);
 }
 

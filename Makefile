@@ -20,6 +20,9 @@ SQL_FILES = \
 	sql/access/use.sql \
 	sql/access/session.sql \
 	sql/access/seal.sql \
+	sql/access/attempt.sql \
+	sql/access/outbox.sql \
+	sql/people/email.sql \
 	sql/access/service_account.sql \
 	sql/access/api_key.sql \
 	sql/access/api_key_doors.sql \

@@ -88,9 +88,9 @@ DECLARE
     l record;
 BEGIN
     FOR l IN SELECT name, max_value, coalesce(used, 0) AS used FROM account.limits LOOP
-        IF l.max_value > l.used AND NOT account.within_limit(l.name, l.max_value - l.used)
-           OR account.within_limit(l.name, greatest(l.max_value - l.used, 0) + 1)
-           OR l.max_value IS NULL AND NOT account.within_limit(l.name, 1000000000000) THEN
+        IF (CASE WHEN l.max_value IS NULL THEN NOT account.within_limit(l.name, 1000000000000)
+                WHEN l.max_value > l.used AND NOT account.within_limit(l.name, l.max_value - l.used) THEN true
+                ELSE account.within_limit(l.name, greatest(l.max_value - l.used, 0) + 1) END) THEN
             RETURN NEXT l.name;
         END IF;
     END LOOP;

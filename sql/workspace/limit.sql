@@ -70,7 +70,8 @@ CREATE VIEW account.limits WITH (security_barrier) AS
                         JOIN account_data.members t ON t.user_id = o.user_id AND t.role = 'owner'
                         JOIN account_data.workspaces k ON k.id = t.workspace_id AND k.kind = 'team'
                        WHERE o.workspace_id = p.workspace_id AND o.role = 'owner')
-                WHEN n.name NOT LIKE '%\_upload\_bytes' THEN coalesce(c.used, 0) END AS used) l
+                WHEN n.name NOT LIKE '%\_upload\_bytes' THEN coalesce(c.used, 0) END AS used
+           OFFSET 0) l
      ORDER BY l.name;
 COMMENT ON VIEW account.limits IS 'The limits of the active workspace and how much of each is used.';
 COMMENT ON COLUMN account.limits.max_value IS 'Null means no limit.';

@@ -72,6 +72,7 @@ extern SubscriptionCycle SubscriptionArgCycle(FunctionCallInfo fcinfo, int n);
 extern int SubscriptionArgSeats(FunctionCallInfo fcinfo, int n);
 extern void SubscriptionCheckEnd(TimestampTz at, const char *what);
 extern TimestampTz SubscriptionAddMonths(TimestampTz at, int months);
+extern TimestampTz SubscriptionNextEnd(const Subscription *subscription);
 extern void SubscriptionBeginPeriod(Subscription *subscription, TimestampTz start,
 									TimestampTz stated_end);
 extern void SubscriptionGrantDue(Subscription *subscription);

@@ -133,6 +133,15 @@ SubscriptionGrantDue(Subscription *s)
 	}
 }
 
+/* Where the period after the present one ends, when nobody states it. */
+TimestampTz
+SubscriptionNextEnd(const Subscription *s)
+{
+	int months = s->cycle == CYCLE_YEARLY ? MONTHS_A_YEAR : 1;
+
+	return SubscriptionAddMonths(s->anchored_at, (s->periods + 1) * months);
+}
+
 /*
  * Makes the period from start on the one that is paid: to the end stated, or, when
  * that is DT_NOEND, one cycle on.
@@ -140,8 +149,6 @@ SubscriptionGrantDue(Subscription *s)
 void
 SubscriptionBeginPeriod(Subscription *s, TimestampTz start, TimestampTz stated_end)
 {
-	int months = s->cycle == CYCLE_YEARLY ? MONTHS_A_YEAR : 1;
-
 	s->period_started_at = start;
 	if (stated_end != DT_NOEND)
 	{
@@ -149,7 +156,10 @@ SubscriptionBeginPeriod(Subscription *s, TimestampTz start, TimestampTz stated_e
 		s->periods = 0;
 	}
 	else
-		s->period_ends_at = SubscriptionAddMonths(s->anchored_at, ++s->periods * months);
+	{
+		s->period_ends_at = SubscriptionNextEnd(s);
+		s->periods++;
+	}
 	s->credits_due_at = SubscriptionNextCredits(s, start);
 	SubscriptionWrite(s);
 	SubscriptionGrantCredits(&s->workspace_id, s->seats, start);

@@ -107,7 +107,7 @@ CREATE VIEW account.plans WITH (security_barrier) AS
      CROSS JOIN LATERAL (
            SELECT coalesce(array_agg(feature ORDER BY feature), '{}') AS features
              FROM account_data.plan_features_in_force WHERE plan = x.plan) f
-     ORDER BY x.position, x.plan;
+     ORDER BY x.rank, x.plan;
 COMMENT ON VIEW account.plans IS 'The plans side by side: what a seat costs, what each allows and has. Null means no limit, or a price by agreement.';
 COMMENT ON COLUMN account.plans.members IS '0 means that the plan has no teams.';
 COMMENT ON COLUMN account.plans.other_limits IS 'Limits that the application added.';

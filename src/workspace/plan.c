@@ -55,9 +55,9 @@ static Statement find_lifting_plan = {
 	.sql = "SELECT p.plan, coalesce(l.max_value::text, 'any number')"
 		   " FROM account_data.plans_in_force p"
 		   " LEFT JOIN account_data.plan_limits_in_force l ON l.plan = p.plan AND l.name = $2"
-		   " WHERE p.position > (SELECT position FROM account_data.plans_in_force WHERE plan = $1)"
+		   " WHERE p.rank > (SELECT rank FROM account_data.plans_in_force WHERE plan = $1)"
 		   "  AND coalesce(l.max_value, 9223372036854775807) >= $3"
-		   " ORDER BY p.position LIMIT 1",
+		   " ORDER BY p.rank LIMIT 1",
 };
 
 /* The first row of a table whose key is two texts, or a uuid and a text. */

@@ -32,6 +32,7 @@
 
 static Statement note_end = {
 	.types = "timestamptz",
+	.by_index = true,
 	.sql = "UPDATE account_data.subscriptions SET end_noted_at = $1 WHERE workspace_id = ("
 		   "  SELECT s.workspace_id FROM account_data.subscriptions s"
 		   "  JOIN account_data.workspaces w ON w.id = s.workspace_id"
@@ -42,6 +43,7 @@ static Statement note_end = {
 
 static Statement next_due_credits = {
 	.types = "timestamptz",
+	.by_index = true,
 	.sql = "SELECT s.workspace_id FROM account_data.subscriptions s"
 		   " JOIN account_data.workspaces w ON w.id = s.workspace_id"
 		   " WHERE s.credits_due_at <= $1"
@@ -216,9 +218,8 @@ BeginLicence(const pg_uuid_t *workspace_id, const Subscription *old, const char 
 		.cancelled_at = DT_NOEND,
 	};
 
-	if (old != NULL && !old->is_licence && SubscriptionIsInForce(old) &&
-		old->cancelled_at == DT_NOEND)
-		SubscriptionTellProcessor(old, "subscription_cancelled", 0);
+	if (old != NULL)
+		SubscriptionStopCharges(old);
 	SubscriptionBeginPeriod(&s, Now(), ends_at);
 	SubscriptionEvent(&s, "started", NULL);
 }

@@ -115,6 +115,16 @@ SELECT is(pg_temp.hint($$SELECT account.require_limit('models')$$), 'The limit i
 SELECT ok(NOT account.has_feature('best_gpus'), 'nor has it features');
 SELECT ok(EXISTS (SELECT FROM account.limits), 'all can still be read');
 
+-- The questions in a parallel worker
+
+SET LOCAL force_parallel_mode = on;
+SELECT account.within_limit('models') AS fits, account.has_feature('sso') AS feature, account.upload_allowed('image', 1) AS upload \gset p_
+SELECT account.reset_principal(), account.act_as(:'zoe');
+SELECT account.within_limit('models') AS fits, account.has_feature('sso') AS feature, account.upload_allowed('image', 1) AS upload \gset q_
+SELECT account.act_as(:'ann');
+SET LOCAL force_parallel_mode = off;
+SELECT is(ARRAY[:'p_fits', :'p_feature', :'p_upload', :'q_fits', :'q_feature', :'q_upload'], '{f,f,f,t,f,t}', 'are answered as in the leader');
+
 -- Bad input, and nothing is written
 
 CREATE TEMP TABLE written AS SELECT (SELECT count(*) FROM account_data.limit_overrides) AS overrides, (SELECT count(*) FROM account_data.events) AS events;

@@ -27,7 +27,7 @@ SELECT account.set_plan('pro', 39000000, 390000000, 40000000);
 SELECT results_eq($$SELECT monthly_price_micros, yearly_price_micros, monthly_credit_micros, members FROM account.plans WHERE plan = 'pro'$$,
     'VALUES (39000000::bigint, 390000000::bigint, 40000000::bigint, 5::bigint)', 'set_plan changes prices and leaves limits');
 SELECT results_eq('SELECT plan FROM account.plans', $$VALUES ('free'), ('pro'), ('enterprise')$$, 'a plan keeps its place');
-SELECT account.set_plan('starter', 9000000, NULL, 0, 1, 2, 50);
+SELECT account.set_plan('starter', 9000000, NULL, rank => 50);
 SELECT account.set_plan('galaxy', NULL, NULL, NULL);
 SELECT results_eq('SELECT plan FROM account.plans', $$VALUES ('free'), ('starter'), ('pro'), ('enterprise'), ('galaxy')$$,
     'a new plan stands where it is put, or last');

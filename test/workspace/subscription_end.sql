@@ -19,8 +19,12 @@ SELECT results_eq($$SELECT n ->> 'kind', n ->> 'to', n ->> 'notice', n ->> 'role
     'and tells the people, where they have a verified address');
 SELECT is(account_data.maintain_subscriptions(10), 0::bigint, 'once');
 SELECT isnt(account.renew_subscription(:'team', 'evt_23'), NULL, 'a renewal brings the plan back');
+SELECT account.override_limit(:'team', 'members', 9);
 SELECT pg_temp.pass('40 days');
 SELECT is(account_data.maintain_subscriptions(1), 1::bigint, 'and its end is noted again');
+SELECT results_eq($$SELECT n ->> 'role', n ->> 'has_access' FROM pg_temp.news() n ORDER BY 1$$, $$VALUES ('editor', 'true'), ('owner', 'true')$$,
+    'members whom an override allows keep their access');
+SELECT account.end_limit_override(:'team', 'members');
 DELETE FROM account_data.subscriptions;
 
 -- Credit of the months of a year

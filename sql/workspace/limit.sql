@@ -63,7 +63,7 @@ CREATE VIEW account.limits WITH (security_barrier) AS
      CROSS JOIN LATERAL (SELECT n.name,
            CASE WHEN o.name IS NOT NULL THEN o.max_value WHEN w.is_lapsed THEN 0 ELSE x.max_value END AS max_value,
            CASE WHEN n.name = 'members' THEN
-                     (SELECT count(*) FROM account_data.members m WHERE m.workspace_id = p.workspace_id)
+                     (SELECT s.seats FROM account_data.seats_used s WHERE s.workspace_id = p.workspace_id)
                 WHEN n.name = 'owned_teams' THEN
                      (SELECT count(*)
                         FROM account_data.members o

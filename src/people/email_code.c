@@ -84,16 +84,13 @@ Refuse(void)
 					errhint("account.resend_email_code sends a new one."), errhidestmt(true)));
 }
 
-/* Counts the send, or raises PT429; holds the address to the end of the transaction. */
-static void
+/* Counts the send; false when it would be one too many.  Holds the address from here on. */
+static bool
 CountSend(const char *email)
 {
 	NullableDatum args[2] = {ArgText(email), ArgTime(GetCurrentStatementStartTimestamp())};
 
-	if (QueryRun(&note_send, args) == 0)
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_TOO_MANY), errmsg("rate limit exceeded"),
-						errdetail("At most 5 codes an hour are sent to one address."),
-						errhint("Use the last code, or wait for up to an hour.")));
+	return QueryRun(&note_send, args) > 0;
 }
 
 /* Six digits, each value as likely as any other. */
@@ -150,15 +147,19 @@ Payload(const Person *person, TimestampTz valid_until)
 	return json.data;
 }
 
-/* Sends a new code to an address of a person, in place of the one before. */
-void
-EmailCodeSend(const Person *person, const char *email)
+/*
+ * Sends a new code to an address of a person, in place of the one before;
+ * false, and nothing done, when the address got its five within the hour.
+ */
+bool
+EmailCodeTrySend(const Person *person, const char *email)
 {
 	TimestampTz valid_until = GetCurrentStatementStartTimestamp() + LIFETIME;
 	char code[DIGITS + 1];
 	pg_uuid_t id;
 
-	CountSend(email);
+	if (!CountSend(email))
+		return false;
 	EmailCodeForget(&person->user_id, email);
 	UuidNew(&id);
 	MakeCode(code);
@@ -173,6 +174,17 @@ EmailCodeSend(const Person *person, const char *email)
 						  .secret = code,
 						  .valid_until = valid_until});
 	CryptoWipe(code, sizeof(code));
+	return true;
+}
+
+/* The same, or PT429. */
+void
+EmailCodeSend(const Person *person, const char *email)
+{
+	if (!EmailCodeTrySend(person, email))
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_TOO_MANY), errmsg("rate limit exceeded"),
+						errdetail("At most 5 codes an hour are sent to one address."),
+						errhint("Use the last code, or wait for up to an hour.")));
 }
 
 /* The code of an address, if there is one, holds no more, and need not be delivered. */

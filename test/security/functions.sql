@@ -1,6 +1,7 @@
 -- Every function, reviewed: what it may do to a plan, and who may call it. A new one fails here until it is.
 --
 --   stable safe      reads only, by the snapshot of the statement or what is committed now; holds in a parallel worker
+--   stable restricted  reads through a cursor, in the leader only
 --   volatile unsafe  writes, or sets who acts
 BEGIN;
 SELECT no_plan();
@@ -8,11 +9,14 @@ SELECT no_plan();
 CREATE TEMP TABLE reviewed (label text, granted_by text, names text[]);
 INSERT INTO reviewed VALUES
     ('stable safe', 'grant_usage', '{acting, current_principal, current_user_id, current_workspace_id, has_role, has_scope, require_principal, require_role,
-        workspace_ids, verify_api_key, locate_api_key, require_limit, within_limit, upload_allowed, has_feature}'),
+        workspace_ids, verify_api_key, locate_api_key, require_limit, within_limit, upload_allowed, has_feature, invite_info}'),
+    ('stable restricted', 'grant_usage', '{joinable_teams}'),
     ('volatile unsafe', 'grant_usage', '{authenticate, resume_session, switch_workspace, reset_principal, admit}'),
     ('volatile unsafe', 'grant_usage', '{create_api_key, rename_api_key, rotate_api_key, revoke_api_key, revoke_api_keys, disable_api_key, enable_api_key,
         reveal_api_key, create_service_account, delete_service_account, set_service_account_role}'),
     ('volatile unsafe', 'grant_usage', '{add_email, resend_email_code, verify_email, set_primary_email, remove_email}'),
+    ('volatile unsafe', 'grant_usage', '{create_team, delete_team, join_team, set_member_role, remove_member, leave_team, transfer_ownership, invite_member,
+        resend_invite, cancel_invite, create_invite_link, accept_invite}'),
     ('volatile unsafe', 'grant_usage', '{update_team_settings, cancel_subscription, resume_subscription, change_cycle, set_seats}'),
     ('stable safe', 'grant_service', '{check_username}'),
     ('volatile unsafe', 'grant_service', '{act_as, open_session, sign_up, take_messages, mark_sent, mark_failed, start_subscription, renew_subscription}'),

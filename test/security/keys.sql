@@ -21,7 +21,7 @@ INSERT INTO exceptions VALUES
     ('global', 'one namespace of names', '{slugs, reserved_names, reserved_name_defaults}'),
     ('global', 'what operators set for all', '{consumer_domains, consumer_domain_defaults, plans, plan_defaults, plan_limits, plan_limit_defaults, plan_features,
         plan_feature_defaults, master_keys}'),
-    ('directory', 'found by a digest or id alone, no foreign key', '{api_key_digests, credential_uses, messages, message_receipts, attempts, email_code_sends}'),
+    ('directory', 'found by a digest or id alone, no foreign key', '{api_key_digests, credential_uses, messages, message_receipts, attempts, email_code_sends, invite_tokens}'),
     ('directory', 'found by the digest of a token; it hangs on a person', '{sessions}');
 CREATE TEMP VIEW exempt AS SELECT kind, unnest(names) AS name FROM exceptions;
 CREATE TEMP VIEW scoped AS SELECT * FROM tables t WHERE NOT EXISTS (SELECT FROM exempt e WHERE e.name = t.name);

@@ -124,7 +124,8 @@ CREATE VIEW account.subscription WITH (security_barrier) AS
       FROM account.acting() p
       JOIN account_data.workspace_plans w ON w.workspace_id = p.workspace_id
       LEFT JOIN account_data.subscriptions s ON s.workspace_id = p.workspace_id
-      LEFT JOIN account_data.plans_in_force x ON x.plan = s.plan;
+      LEFT JOIN account_data.plans_in_force x ON x.plan = s.plan
+     WHERE account.require_principal();
 COMMENT ON VIEW account.subscription IS 'The plan of the active workspace and what it is subscribed to: one row.';
 COMMENT ON COLUMN account.subscription.plan IS 'The plan now; free again when the subscription is over.';
 COMMENT ON COLUMN account.subscription.status IS 'none, active, cancelled (to the end of the period), ended, or lapsed (a licence whose end has come).';

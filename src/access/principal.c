@@ -19,10 +19,8 @@
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/memutils.h"
 
 #include "access/api_key_proof.h"
 #include "access/principal.h"
@@ -35,7 +33,9 @@
 
 static char *account_principal = NULL; /* the setting: hexadecimal of a Principal */
 static Principal *acting = NULL;	   /* the same, parsed; NULL when nobody acts */
-static bool is_setting = false;		   /* true only inside PrincipalSet() */
+
+/* What PrincipalSet() is at work with; at any other time NULL. */
+static const Principal *being_set = NULL;
 
 /* What the last comparison with the tables gave. */
 static struct
@@ -51,7 +51,7 @@ HeaderSize(void)
 	return MAXALIGN(sizeof(Principal));
 }
 
-/* The bytes of a setting that PrincipalSet() wrote. */
+/* The bytes of a setting that PrincipalSet() of the leader wrote. */
 static Principal *
 Decode(const char *hex)
 {
@@ -65,19 +65,27 @@ Decode(const char *hex)
 	return principal;
 }
 
+static Principal *
+CopyBeingSet(void)
+{
+	Principal *principal = AccountGucAlloc(being_set->size);
+
+	return principal == NULL ? NULL : memcpy(principal, being_set, being_set->size);
+}
+
 static bool
 CheckPrincipal(char **newval, void **extra, GucSource source)
 {
 	if ((*newval)[0] == '\0')
 		return true;
-	if (!is_setting && !InitializingParallelWorker)
+	if (being_set == NULL && !InitializingParallelWorker)
 	{
 		GUC_check_errcode(ERRCODE_ACCOUNT_DENIED);
 		GUC_check_errmsg("who is acting cannot be set directly");
 		GUC_check_errhint("Use account.authenticate, account.resume_session or account.act_as.");
 		return false;
 	}
-	*extra = Decode(*newval);
+	*extra = being_set != NULL ? CopyBeingSet() : Decode(*newval);
 	return *extra != NULL;
 }
 
@@ -120,10 +128,11 @@ PrincipalScopes(const Principal *principal)
 								 : NULL;
 }
 
+/* principal is what value encodes; NULL when that is empty. */
 static void
-Assign(const char *value, bool is_local)
+Assign(const char *value, const Principal *principal, bool is_local)
 {
-	is_setting = true;
+	being_set = principal;
 	PG_TRY();
 	{
 		(void) set_config_option("account.principal", value, PGC_SUSET, PGC_S_SESSION,
@@ -131,7 +140,7 @@ Assign(const char *value, bool is_local)
 	}
 	PG_FINALLY();
 	{
-		is_setting = false;
+		being_set = NULL;
 	}
 	PG_END_TRY();
 }
@@ -147,7 +156,7 @@ PrincipalSet(const Principal *principal, bool is_local, uint64 generation, Times
 	char *hex = palloc(principal->size * 2 + 1);
 
 	CryptoHex((const uint8 *) principal, principal->size, hex);
-	Assign(hex, is_local);
+	Assign(hex, principal, is_local);
 	pfree(hex);
 	acting->is_local = is_local;
 	checked.of = acting;
@@ -274,25 +283,6 @@ PrincipalColumns(const Principal *p, Datum *values, bool *nulls)
 	nulls[7] = false;
 }
 
-/* The row type of the result, kept for as long as the call site lives. */
-static TupleDesc
-ResultDesc(FunctionCallInfo fcinfo)
-{
-	FmgrInfo *flinfo = fcinfo->flinfo;
-
-	if (flinfo->fn_extra == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(flinfo->fn_mcxt);
-		TupleDesc desc;
-
-		if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-			elog(ERROR, "return type must be a row type");
-		flinfo->fn_extra = BlessTupleDesc(CreateTupleDescCopy(desc));
-		MemoryContextSwitchTo(old);
-	}
-	return flinfo->fn_extra;
-}
-
 Datum
 PrincipalResult(FunctionCallInfo fcinfo, const Principal *principal)
 {
@@ -300,14 +290,14 @@ PrincipalResult(FunctionCallInfo fcinfo, const Principal *principal)
 	bool nulls[PRINCIPAL_COLUMNS];
 
 	PrincipalColumns(principal, values, nulls);
-	return HeapTupleGetDatum(heap_form_tuple(ResultDesc(fcinfo), values, nulls));
+	return ResultRow(fcinfo, values, nulls);
 }
 
 PG_FUNCTION_INFO_V1(account_reset_principal);
 Datum
 account_reset_principal(PG_FUNCTION_ARGS)
 {
-	Assign("", false);
+	Assign("", NULL, false);
 	PG_RETURN_VOID();
 }
 

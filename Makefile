@@ -29,6 +29,10 @@ SQL_FILES = \
 	sql/workspace/plan.sql \
 	sql/workspace/subscription.sql \
 	sql/workspace/limit.sql \
+	sql/workspace/member.sql \
+	sql/workspace/invite.sql \
+	sql/workspace/team.sql \
+	sql/workspace/views.sql \
 	sql/ops/ops.sql \
 	sql/ops/grant.sql
 

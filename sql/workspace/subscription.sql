@@ -6,7 +6,7 @@ CREATE TABLE account_data.subscriptions (
     workspace_id      uuid PRIMARY KEY REFERENCES account_data.workspaces (id) ON DELETE CASCADE,
     period_ends_at    timestamptz NOT NULL,
     is_licence        boolean NOT NULL,
-    plan              text COLLATE "C" NOT NULL,
+    plan              text NOT NULL,
     cycle             text NOT NULL CHECK (cycle IN ('monthly', 'yearly')),
     next_cycle        text CHECK (next_cycle IN ('monthly', 'yearly')),
     seats             integer NOT NULL CHECK (seats > 0),

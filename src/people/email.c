@@ -129,6 +129,7 @@ IsLabel(const char *s, size_t len)
 	return true;
 }
 
+/* Two labels or more; a number at the end would make it an IPv4 address (RFC 3696 2). */
 static bool
 IsDomain(const char *s)
 {
@@ -142,7 +143,7 @@ IsDomain(const char *s)
 			return false;
 		labels++;
 		if (s[len] == '\0')
-			return labels >= 2;
+			return labels >= 2 && strspn(s, "0123456789") < len;
 		s += len + 1;
 	}
 }

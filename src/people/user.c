@@ -176,9 +176,8 @@ InsertIdentity(const pg_uuid_t *user_id, const IdentityClaim *claim)
 						errmsg("identity of provider \"%s\" already exists", claim->provider)));
 }
 
-PG_FUNCTION_INFO_V1(account_sign_up);
-Datum
-account_sign_up(PG_FUNCTION_ARGS)
+static pg_uuid_t *
+SignUp(FunctionCallInfo fcinfo)
 {
 	char *username = ArgName(fcinfo, 0, "username", MAX_DISPLAY_NAME);
 	char *display_name = PG_ARGISNULL(3) ? username
@@ -221,6 +220,20 @@ account_sign_up(PG_FUNCTION_ARGS)
 						.resource_name = username,
 						.action = "started",
 						.user_id = user_id});
+	return user_id;
+}
+
+/* Every error hides the statement: the password may stand in it. */
+PG_FUNCTION_INFO_V1(account_sign_up);
+Datum
+account_sign_up(PG_FUNCTION_ARGS)
+{
+	ErrorContextCallback hide;
+	pg_uuid_t *user_id;
+
+	ErrorHideStatement(&hide);
+	user_id = SignUp(fcinfo);
+	ErrorShowStatement(&hide);
 	PG_RETURN_UUID_P(user_id);
 }
 

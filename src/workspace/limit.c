@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_collation.h"
 #include "common/int.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
@@ -95,6 +96,7 @@ ReadCount(const pg_uuid_t *workspace_id, const char *name)
 
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(workspace_id));
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(name));
+	keys[1].sk_collation = DEFAULT_COLLATION_OID;
 	slot = LookupBegin(&scan, &counts, keys, 2, true);
 	if (slot != NULL)
 		used = DatumGetInt64(slot_getattr(slot, USED_ATTNUM, &isnull));

@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_collation.h"
 #include "common/int.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -54,9 +55,9 @@ static Statement find_lifting_plan = {
 	.sql = "SELECT p.plan, coalesce(l.max_value::text, 'any number')"
 		   " FROM account_data.plans_in_force p"
 		   " LEFT JOIN account_data.plan_limits_in_force l ON l.plan = p.plan AND l.name = $2"
-		   " WHERE p.position > (SELECT position FROM account_data.plans_in_force WHERE plan = $1)"
+		   " WHERE p.rank > (SELECT rank FROM account_data.plans_in_force WHERE plan = $1)"
 		   "  AND coalesce(l.max_value, 9223372036854775807) >= $3"
-		   " ORDER BY p.position LIMIT 1",
+		   " ORDER BY p.rank LIMIT 1",
 };
 
 /* The first row of a table whose key is two texts, or a uuid and a text. */
@@ -68,6 +69,7 @@ BeginPair(LookupScan *scan, Lookup *lookup, RegProcedure first_equal, Datum firs
 
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, first_equal, first);
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(second));
+	keys[0].sk_collation = keys[1].sk_collation = DEFAULT_COLLATION_OID;
 	return LookupBegin(scan, lookup, keys, 2, true);
 }
 

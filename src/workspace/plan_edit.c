@@ -27,14 +27,14 @@ static Statement find_plan = {
 static Statement write_plan = {
 	.types = "text, integer, bigint, bigint, bigint, bigint, bigint",
 	.sql =
-		"INSERT INTO account_data.plans (plan, position, monthly_price_micros, yearly_price_micros,"
+		"INSERT INTO account_data.plans (plan, rank, monthly_price_micros, yearly_price_micros,"
 		"  monthly_credit_micros, signup_credit_micros, company_credit_micros)"
 		" SELECT $1, coalesce($2,"
-		"    (SELECT position FROM account_data.plans_in_force WHERE plan = $1),"
-		"    (SELECT max(position) + 100 FROM account_data.plans_in_force)), $3, $4, $5, $6, $7"
-		" ON CONFLICT (plan) DO UPDATE SET (position, monthly_price_micros, yearly_price_micros,"
+		"    (SELECT rank FROM account_data.plans_in_force WHERE plan = $1),"
+		"    (SELECT max(rank) + 100 FROM account_data.plans_in_force)), $3, $4, $5, $6, $7"
+		" ON CONFLICT (plan) DO UPDATE SET (rank, monthly_price_micros, yearly_price_micros,"
 		"  monthly_credit_micros, signup_credit_micros, company_credit_micros, changed_by, changed_at)"
-		" = (excluded.position, $3, $4, $5, $6, $7, session_user, statement_timestamp())",
+		" = (excluded.rank, $3, $4, $5, $6, $7, session_user, statement_timestamp())",
 };
 
 static Statement write_limit = {

@@ -32,6 +32,7 @@
 
 static Statement note_end = {
 	.types = "timestamptz",
+	.by_index = true,
 	.sql = "UPDATE account_data.subscriptions SET end_noted_at = $1 WHERE workspace_id = ("
 		   "  SELECT s.workspace_id FROM account_data.subscriptions s"
 		   "  JOIN account_data.workspaces w ON w.id = s.workspace_id"
@@ -42,6 +43,7 @@ static Statement note_end = {
 
 static Statement next_due_credits = {
 	.types = "timestamptz",
+	.by_index = true,
 	.sql = "SELECT s.workspace_id FROM account_data.subscriptions s"
 		   " JOIN account_data.workspaces w ON w.id = s.workspace_id"
 		   " WHERE s.credits_due_at <= $1"
@@ -133,6 +135,15 @@ SubscriptionGrantDue(Subscription *s)
 	}
 }
 
+/* Where the period after the present one ends, when nobody states it. */
+TimestampTz
+SubscriptionNextEnd(const Subscription *s)
+{
+	int months = s->cycle == CYCLE_YEARLY ? MONTHS_A_YEAR : 1;
+
+	return SubscriptionAddMonths(s->anchored_at, (s->periods + 1) * months);
+}
+
 /*
  * Makes the period from start on the one that is paid: to the end stated, or, when
  * that is DT_NOEND, one cycle on.
@@ -140,8 +151,6 @@ SubscriptionGrantDue(Subscription *s)
 void
 SubscriptionBeginPeriod(Subscription *s, TimestampTz start, TimestampTz stated_end)
 {
-	int months = s->cycle == CYCLE_YEARLY ? MONTHS_A_YEAR : 1;
-
 	s->period_started_at = start;
 	if (stated_end != DT_NOEND)
 	{
@@ -149,7 +158,10 @@ SubscriptionBeginPeriod(Subscription *s, TimestampTz start, TimestampTz stated_e
 		s->periods = 0;
 	}
 	else
-		s->period_ends_at = SubscriptionAddMonths(s->anchored_at, ++s->periods * months);
+	{
+		s->period_ends_at = SubscriptionNextEnd(s);
+		s->periods++;
+	}
 	s->credits_due_at = SubscriptionNextCredits(s, start);
 	SubscriptionWrite(s);
 	SubscriptionGrantCredits(&s->workspace_id, s->seats, start);
@@ -206,9 +218,8 @@ BeginLicence(const pg_uuid_t *workspace_id, const Subscription *old, const char 
 		.cancelled_at = DT_NOEND,
 	};
 
-	if (old != NULL && !old->is_licence && SubscriptionIsInForce(old) &&
-		old->cancelled_at == DT_NOEND)
-		SubscriptionTellProcessor(old, "subscription_cancelled", 0);
+	if (old != NULL)
+		SubscriptionStopCharges(old);
 	SubscriptionBeginPeriod(&s, Now(), ends_at);
 	SubscriptionEvent(&s, "started", NULL);
 }

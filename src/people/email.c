@@ -341,7 +341,7 @@ account_verify_email(PG_FUNCTION_ARGS)
 	ErrorHideStatement(&hiding);
 	ArgRequired(fcinfo, 1, "code");
 	VerifyEmail(ArgEmail(fcinfo, 0), PG_GETARG_TEXT_PP(1));
-	error_context_stack = hiding.previous;
+	ErrorShowStatement(&hiding);
 	PG_RETURN_VOID();
 }
 

@@ -38,11 +38,15 @@ SELECT is_empty('SELECT pg_temp.rights(''grant_none'')', 'a role that was grante
 -- grant_usage
 
 SELECT account.grant_usage('grant_user');
-CREATE TEMP TABLE usage_rights AS SELECT unnest(ARRAY['schema account', 'select account.api_keys', 'select account.service_accounts']) AS r
+CREATE TEMP TABLE usage_rights AS SELECT unnest(ARRAY['schema account']) AS r
+UNION ALL SELECT 'select account.' || v FROM unnest('{api_keys,service_accounts,emails,workspaces,members,invites,plans,limits,subscription}'::text[]) v
 UNION ALL SELECT 'execute ' || f FROM unnest('{acting,authenticate,resume_session,switch_workspace,reset_principal,current_principal,current_user_id,
     current_workspace_id,has_role,workspace_ids,has_scope,require_role,verify_api_key,admit,locate_api_key,create_api_key,rename_api_key,rotate_api_key,
     revoke_api_key,revoke_api_keys,disable_api_key,enable_api_key,reveal_api_key,create_service_account,delete_service_account,
-    set_service_account_role,update_team_settings}'::text[]) f;
+    set_service_account_role,update_team_settings,add_email,resend_email_code,verify_email,set_primary_email,remove_email,
+    create_team,delete_team,joinable_teams,join_team,set_member_role,remove_member,leave_team,transfer_ownership,invite_member,resend_invite,
+    cancel_invite,create_invite_link,invite_info,accept_invite,require_limit,within_limit,upload_allowed,has_feature,cancel_subscription,
+    resume_subscription,change_cycle,set_seats}'::text[]) f;
 SELECT set_eq('SELECT pg_temp.rights(''grant_user'')', 'TABLE usage_rights', 'grant_usage grants the doors of end users');
 SELECT account.grant_usage('grant_user');
 SELECT set_eq('SELECT pg_temp.rights(''grant_user'')', 'TABLE usage_rights', 'and, a second time, the same');
@@ -51,7 +55,8 @@ SELECT set_eq('SELECT pg_temp.rights(''grant_user'')', 'TABLE usage_rights', 'an
 
 SELECT account.grant_service('grant_backend');
 CREATE TEMP TABLE service_rights AS SELECT r FROM usage_rights UNION ALL SELECT unnest(ARRAY['execute act_as', 'execute open_session', 'execute sign_up',
-    'execute check_username', 'schema account_data', 'references account_data.users.id', 'references account_data.workspaces.id']);
+    'execute check_username', 'execute take_messages', 'execute mark_sent', 'execute mark_failed',
+    'execute start_subscription', 'execute renew_subscription', 'schema account_data', 'references account_data.users.id', 'references account_data.workspaces.id']);
 SELECT set_eq('SELECT pg_temp.rights(''grant_backend'')', 'TABLE service_rights', 'grant_service grants these as well');
 SELECT account.grant_service('grant_backend');
 SELECT set_eq('SELECT pg_temp.rights(''grant_backend'')', 'TABLE service_rights', 'and, a second time, the same');
@@ -60,6 +65,7 @@ SELECT set_eq('SELECT pg_temp.rights(''grant_backend'')', 'TABLE service_rights'
 
 SELECT account.grant_operator('"grant Operator""s"');
 CREATE TEMP TABLE operator_rights AS SELECT unnest(ARRAY['schema account', 'schema account_data', 'execute rotate_master_key', 'execute health']) AS r
+UNION ALL SELECT 'execute ' || f FROM unnest('{dead_letters,retry_dead_letter,set_plan,set_plan_limit,set_plan_feature,override_limit,end_limit_override,provision_enterprise}'::text[]) f
 UNION ALL SELECT 'select account_data.' || relname FROM pg_class WHERE relnamespace = 'account_data'::regnamespace AND relkind IN ('r', 'v', 'p');
 SELECT set_eq('SELECT pg_temp.rights(''grant Operator"s'')', 'TABLE operator_rights', 'grant_operator grants maintenance and reading, no function that acts');
 SELECT account.grant_operator('"grant Operator""s"');

@@ -5,12 +5,13 @@ CREATE VIEW account.members WITH (security_barrier) AS
       JOIN account_data.users u ON u.id = m.user_id
       JOIN account_data.workspaces w ON w.id = u.personal_workspace_id
       LEFT JOIN account_data.emails e ON e.user_id = m.user_id AND e.is_primary
+     WHERE account.require_principal()
     UNION ALL
     SELECT NULL, NULL, NULL, i.email, i.role, NULL,
            CASE WHEN i.expires_at > statement_timestamp() THEN 'invited' ELSE 'invite expired' END
       FROM account.acting() p
       JOIN account_data.invites i ON i.workspace_id = p.workspace_id
-     WHERE i.accepted_at IS NULL AND i.cancelled_at IS NULL;
+     WHERE account.require_principal() AND i.accepted_at IS NULL AND i.cancelled_at IS NULL;
 COMMENT ON VIEW account.members IS 'Who belongs to the active workspace, and who has been invited to it.';
 COMMENT ON COLUMN account.members.status IS 'active, invited or invite expired.';
 
@@ -24,7 +25,8 @@ CREATE VIEW account.invites WITH (security_barrier) AS
       FROM account.acting() p
       JOIN account_data.invites i ON i.workspace_id = p.workspace_id
       LEFT JOIN account_data.users u ON u.id = i.invited_by
-     WHERE p.proof <> 'api_key' AND (p.role >= 'admin' OR i.invited_by = p.user_id)
+     WHERE account.require_principal()
+       AND p.proof <> 'api_key' AND (p.role >= 'admin' OR i.invited_by = p.user_id)
     UNION ALL
     SELECT l.id, NULL, l.role, u.username, l.created_at, l.expires_at,
            CASE WHEN l.cancelled_at IS NOT NULL THEN 'cancelled'
@@ -35,7 +37,8 @@ CREATE VIEW account.invites WITH (security_barrier) AS
       FROM account.acting() p
       JOIN account_data.invite_links l ON l.workspace_id = p.workspace_id
       LEFT JOIN account_data.users u ON u.id = l.created_by
-     WHERE p.proof <> 'api_key' AND (p.role >= 'admin' OR l.created_by = p.user_id);
+     WHERE account.require_principal()
+       AND p.proof <> 'api_key' AND (p.role >= 'admin' OR l.created_by = p.user_id);
 COMMENT ON VIEW account.invites IS 'Invites and links of the active team: for admins all, for others their own.';
 COMMENT ON COLUMN account.invites.email IS 'Whom the invite is for; null for a link.';
 
@@ -66,7 +69,7 @@ CREATE VIEW account.workspaces WITH (security_barrier) AS
       JOIN account_data.workspace_plans x ON x.workspace_id = w.id
       JOIN account_data.seats_used s ON s.workspace_id = w.id
       LEFT JOIN account_data.plan_limits_in_force l ON l.plan = x.plan AND l.name = 'members'
-     WHERE p.proof <> 'api_key' OR w.id = p.workspace_id;
+     WHERE account.require_principal() AND (p.proof <> 'api_key' OR w.id = p.workspace_id);
 COMMENT ON VIEW account.workspaces IS 'Every workspace of the acting person, with their role there; for a key, its own.';
 COMMENT ON COLUMN account.workspaces.seats_used IS 'Members, and pending invites that hold a seat.';
 COMMENT ON COLUMN account.workspaces.has_access IS 'Whether the plan still covers members; the owner always has access.';

@@ -40,7 +40,7 @@ SELECT is_empty('SELECT pg_temp.rights(''grant_none'')', 'a role that was grante
 SELECT account.grant_usage('grant_user');
 CREATE TEMP TABLE usage_rights AS SELECT unnest(ARRAY['schema account']) AS r
 UNION ALL SELECT 'select account.' || v FROM unnest('{api_keys,service_accounts,emails,workspaces,members,invites,plans,limits,subscription}'::text[]) v
-UNION ALL SELECT 'execute ' || f FROM unnest('{acting,authenticate,resume_session,switch_workspace,reset_principal,current_principal,current_user_id,
+UNION ALL SELECT 'execute ' || f FROM unnest('{acting,require_principal,authenticate,resume_session,switch_workspace,reset_principal,current_principal,current_user_id,
     current_workspace_id,has_role,workspace_ids,has_scope,require_role,verify_api_key,admit,locate_api_key,create_api_key,rename_api_key,rotate_api_key,
     revoke_api_key,revoke_api_keys,disable_api_key,enable_api_key,reveal_api_key,create_service_account,delete_service_account,
     set_service_account_role,update_team_settings,add_email,resend_email_code,verify_email,set_primary_email,remove_email,

@@ -107,6 +107,6 @@ CREATE VIEW account.emails WITH (security_barrier) AS
            e.added_at, e.verified_at
       FROM account.acting() p
       JOIN account_data.emails e ON e.user_id = p.user_id
-     WHERE p.proof <> 'api_key';
+     WHERE account.require_principal() AND p.proof <> 'api_key';
 COMMENT ON VIEW account.emails IS 'Addresses of the acting person; API keys see none.';
 COMMENT ON COLUMN account.emails.is_company IS 'Whether the domain is not a mail provider''s for everybody.';

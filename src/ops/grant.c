@@ -27,7 +27,7 @@ static const char *const usage_functions[] = {
 	/* acting */
 	"acting", "authenticate", "resume_session", "switch_workspace", "reset_principal",
 	"current_principal", "current_user_id", "current_workspace_id",
-	"has_role", "workspace_ids", "has_scope", "require_role",
+	"has_role", "workspace_ids", "has_scope", "require_role", "require_principal",
 	/* keys */
 	"verify_api_key", "admit", "locate_api_key",
 	"create_api_key", "rename_api_key", "rotate_api_key", "revoke_api_key", "revoke_api_keys",

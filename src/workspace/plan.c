@@ -42,6 +42,13 @@ static Lookup shipped_features = {.table = "plan_feature_defaults",
 								  .index = "plan_feature_defaults_pkey"};
 static Lookup overrides = {.table = "limit_overrides", .index = "limit_overrides_pkey"};
 
+static Statement set_members_until = {
+	.types = "uuid, timestamptz",
+	.mode = QUERY_FRESH,
+	.sql = "UPDATE account_data.workspaces SET members_until = $2"
+		   " WHERE id = $1 AND kind = 'team' AND members_until <> $2",
+};
+
 static Statement knows_limit = {
 	.types = "text",
 	.mode = QUERY_READ,
@@ -229,24 +236,40 @@ PlanRequire(const pg_uuid_t *workspace_id, const char *name, int64 used, int64 a
 }
 
 /*
- * Whether the members of a workspace other than its owner are locked out now: it
- * is allowed no members.  *until, when asked for, is when the answer may change by
- * itself; every other change of it calls RoleChanged().
+ * Until when the plan of a workspace covers members beside its owner: as long as
+ * an override or a plan in force allows any.
  */
-bool
-PlanLocksMembers(const pg_uuid_t *workspace_id, TimestampTz *until)
+static TimestampTz
+CoversMembersUntil(const pg_uuid_t *workspace_id)
 {
+	TimestampTz until = DT_NOBEGIN;
 	PlanInForce current;
 	int64 max_value;
-	TimestampTz next;
+	TimestampTz ends_at;
 
-	if (!ReadOverride(workspace_id, MEMBERS, &max_value, &next))
+	if (ReadOverride(workspace_id, MEMBERS, &max_value, &ends_at))
 	{
-		SubscriptionPlan(workspace_id, &current);
-		max_value = current.is_lapsed ? 0 : LimitOfPlan(current.plan, MEMBERS);
-		next = current.until;
+		if (max_value == 0)
+			return DT_NOBEGIN;
+		until = ends_at;
 	}
-	if (until != NULL)
-		*until = next;
-	return max_value == 0;
+	SubscriptionPlan(workspace_id, &current);
+	if (current.is_lapsed || LimitOfPlan(current.plan, MEMBERS) == 0)
+		return until;
+	return Max(until, current.until);
+}
+
+/*
+ * Writes that time to the workspace, where every look-up of a role reads it; a
+ * trigger tells sessions and keys.  Called by whatever changes the plan of a
+ * workspace or its override of members, with the workspace locked.
+ */
+void
+PlanSetMembersUntil(const pg_uuid_t *workspace_id)
+{
+	NullableDatum args[2] = {ArgUuid(workspace_id)};
+
+	CommandCounterIncrement();
+	args[1] = ArgTime(CoversMembersUntil(workspace_id));
+	QueryRun(&set_members_until, args);
 }

@@ -233,6 +233,7 @@ SubscriptionWrite(const Subscription *s)
 	};
 
 	QueryRun(&write_subscription, args);
+	PlanSetMembersUntil(&s->workspace_id);
 }
 
 void

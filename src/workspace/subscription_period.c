@@ -21,7 +21,6 @@
 #include "utils/fmgrprotos.h"
 
 #include "access/outbox.h"
-#include "access/role.h"
 #include "base/args.h"
 #include "base/errors.h"
 #include "base/query.h"
@@ -52,10 +51,10 @@ static Statement next_due_credits = {
 
 /* Whom to tell that a plan is over, and what. */
 static Statement people_of = {
-	.types = "uuid, boolean",
+	.types = "uuid",
 	.sql = "SELECT e.email, jsonb_build_object('notice', 'subscription_ended', 'plan', s.plan,"
 		   "  'workspace', w.slug, 'workspace_name', w.name, 'role', m.role,"
-		   "  'has_access', m.role = 'owner' OR NOT $2)::text"
+		   "  'has_access', m.role = 'owner' OR w.members_until > statement_timestamp())::text"
 		   " FROM account_data.subscriptions s"
 		   " JOIN account_data.workspaces w ON w.id = s.workspace_id"
 		   " JOIN account_data.members m ON m.workspace_id = s.workspace_id"
@@ -165,7 +164,6 @@ SubscriptionBeginPeriod(Subscription *s, TimestampTz start, TimestampTz stated_e
 	s->credits_due_at = SubscriptionNextCredits(s, start);
 	SubscriptionWrite(s);
 	SubscriptionGrantCredits(&s->workspace_id, s->seats, start);
-	RoleChanged();
 }
 
 /* As many seats as the plan allows here, when the operator does not say. */
@@ -198,7 +196,6 @@ ExtendLicence(Subscription *s, const char *plan, int seats, TimestampTz ends_at)
 	s->period_ends_at = s->anchored_at = ends_at;
 	s->credits_due_at = SubscriptionNextCredits(s, Now());
 	SubscriptionWrite(s);
-	RoleChanged();
 	SubscriptionEvent(s, "renewed", NULL);
 }
 
@@ -277,7 +274,7 @@ static void
 TellPeople(const pg_uuid_t *workspace_id)
 {
 	Notices notices = {.memory = CurrentMemoryContext};
-	NullableDatum args[2] = {ArgUuid(workspace_id), ArgBool(PlanLocksMembers(workspace_id, NULL))};
+	NullableDatum args[1] = {ArgUuid(workspace_id)};
 	ListCell *recipient;
 	ListCell *payload;
 
@@ -304,7 +301,6 @@ NoteEnd(void)
 		return false;
 	TellPeople(&s.workspace_id);
 	SubscriptionEvent(&s, "ended", NULL);
-	RoleChanged();
 	return true;
 }
 

@@ -16,6 +16,7 @@
 #include "base/uuid.h"
 #include "people/username.h"
 #include "workspace/member.h"
+#include "workspace/subscription.h"
 
 #define MAX_NAME 100
 
@@ -109,6 +110,7 @@ account_delete_team(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_ACCOUNT_WRONG_STATE), errmsg("team still has other members"),
 				 errhint("Remove them first, or transfer the team to one of them.")));
+	SubscriptionStop(&team.id);
 	WriteEvent(&team.id, team.name, "deleted");
 	QueryRun(&delete_team, args);
 	PG_RETURN_VOID();

@@ -4,7 +4,7 @@ SELECT no_plan();
 \ir ../lib/cast.psql
 SET LOCAL TimeZone = 'America/New_York';
 \ir ../lib/subscription.psql
-SELECT account.act_as(:'ben', :'team');
+SELECT account.act_as(:'ann', :'team');
 
 -- Nothing yet
 

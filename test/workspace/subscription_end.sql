@@ -3,7 +3,7 @@ BEGIN;
 SELECT no_plan();
 \ir ../lib/cast.psql
 \ir ../lib/subscription.psql
-SELECT account.act_as(:'ben', :'team');
+SELECT account.act_as(:'ann', :'team');
 
 -- When the time is over: who is told, and what is left
 

@@ -52,11 +52,11 @@ race "" 100
 left=$(sql -d "$database" -c 'SELECT count(*) FROM account_data.messages')
 goal "messages left" "$left" '<=' $((messages / 50))
 goal "messages a second" "$(awk -F '\t' '/take_messages/ { print $2 }' "$bench_work/medians")" '>=' 5000
-goal "outbox / plain SKIP LOCKED" "${ratio_of[take_messages, mark_sent]}" '>=' .5
+goal "outbox / plain SKIP LOCKED" "${ratio_of[take_messages, mark_sent]}" '>=' .8
 
 title "messages a second, one at a time"
 race _each 1 $((messages / 10))
-goal "outbox / plain, one at a time" "${ratio_of[take_messages, mark_sent]}" '>=' .5
+goal "outbox / plain, one at a time" "${ratio_of[take_messages, mark_sent]}" '>=' .8
 
 title "codes sent a second, with a notification at each commit and without"
 sql -d "$database" -c 'TRUNCATE account_data.messages'

@@ -91,7 +91,6 @@ FindSetting(const char *name, size_t len)
 					errmsg("invalid setting: unknown field \"%.*s\"", (int) Min(len, 100), name)));
 }
 
-/* Longer than zero and short enough to be added to any time of ours. */
 static void
 CheckInterval(const struct Setting *setting, const JsonbValue *value)
 {
@@ -99,12 +98,11 @@ CheckInterval(const struct Setting *setting, const JsonbValue *value)
 	Datum age = DirectFunctionCall3(interval_in, CStringGetDatum(text),
 									ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
 	Interval zero = {0};
-	Interval century = {.month = 100 * MONTHS_PER_YEAR};
 
 	if (DatumGetBool(DirectFunctionCall2(interval_le, age, IntervalPGetDatum(&zero))))
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
 						errmsg("invalid %s: it must be longer than zero", setting->name)));
-	if (DatumGetBool(DirectFunctionCall2(interval_gt, age, IntervalPGetDatum(&century))))
+	if (!ArgIntervalFits(DatumGetIntervalP(age)))
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
 						errmsg("invalid %s: it must be at most 100 years", setting->name)));
 }

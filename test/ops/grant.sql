@@ -35,41 +35,25 @@ CREATE FUNCTION pg_temp.rights(who text) RETURNS SETOF text LANGUAGE sql AS $$
 $$;
 SELECT is_empty('SELECT pg_temp.rights(''grant_none'')', 'a role that was granted nothing has no right at all');
 
--- grant_usage
+-- What each grants besides functions, to the letter; which functions, test/security/functions.sql tells
 
-SELECT account.grant_usage('grant_user');
-CREATE TEMP TABLE usage_rights AS SELECT unnest(ARRAY['schema account']) AS r
-UNION ALL SELECT 'select account.' || v FROM unnest('{api_keys,service_accounts,emails,workspaces,members,invites,plans,limits,subscription}'::text[]) v
-UNION ALL SELECT 'execute ' || f FROM unnest('{acting,require_principal,authenticate,resume_session,switch_workspace,reset_principal,current_principal,current_user_id,
-    current_workspace_id,has_role,workspace_ids,has_scope,require_role,verify_api_key,admit,locate_api_key,create_api_key,rename_api_key,rotate_api_key,
-    revoke_api_key,revoke_api_keys,disable_api_key,enable_api_key,reveal_api_key,create_service_account,delete_service_account,
-    set_service_account_role,update_team_settings,add_email,resend_email_code,verify_email,set_primary_email,remove_email,
-    create_team,delete_team,joinable_teams,join_team,set_member_role,remove_member,leave_team,transfer_ownership,invite_member,resend_invite,
-    cancel_invite,create_invite_link,invite_info,accept_invite,require_limit,within_limit,upload_allowed,has_feature,cancel_subscription,
-    resume_subscription,change_cycle,set_seats}'::text[]) f;
-SELECT set_eq('SELECT pg_temp.rights(''grant_user'')', 'TABLE usage_rights', 'grant_usage grants the doors of end users');
-SELECT account.grant_usage('grant_user');
-SELECT set_eq('SELECT pg_temp.rights(''grant_user'')', 'TABLE usage_rights', 'and, a second time, the same');
-
--- grant_service
-
-SELECT account.grant_service('grant_backend');
-CREATE TEMP TABLE service_rights AS SELECT r FROM usage_rights UNION ALL SELECT unnest(ARRAY['execute act_as', 'execute open_session', 'execute sign_up',
-    'execute check_username', 'execute take_messages', 'execute mark_sent', 'execute mark_failed',
-    'execute start_subscription', 'execute renew_subscription', 'schema account_data', 'references account_data.users.id', 'references account_data.workspaces.id']);
-SELECT set_eq('SELECT pg_temp.rights(''grant_backend'')', 'TABLE service_rights', 'grant_service grants these as well');
-SELECT account.grant_service('grant_backend');
-SELECT set_eq('SELECT pg_temp.rights(''grant_backend'')', 'TABLE service_rights', 'and, a second time, the same');
-
--- grant_operator
-
-SELECT account.grant_operator('"grant Operator""s"');
-CREATE TEMP TABLE operator_rights AS SELECT unnest(ARRAY['schema account', 'schema account_data', 'execute rotate_master_key', 'execute health']) AS r
-UNION ALL SELECT 'execute ' || f FROM unnest('{dead_letters,retry_dead_letter,set_plan,set_plan_limit,set_plan_feature,override_limit,end_limit_override,provision_enterprise}'::text[]) f
-UNION ALL SELECT 'select account_data.' || relname FROM pg_class WHERE relnamespace = 'account_data'::regnamespace AND relkind IN ('r', 'v', 'p');
-SELECT set_eq('SELECT pg_temp.rights(''grant Operator"s'')', 'TABLE operator_rights', 'grant_operator grants maintenance and reading, no function that acts');
-SELECT account.grant_operator('"grant Operator""s"');
-SELECT set_eq('SELECT pg_temp.rights(''grant Operator"s'')', 'TABLE operator_rights', 'and, a second time, the same');
+CREATE TEMP VIEW granted AS SELECT who, r FROM unnest('{grant_user,grant_backend,"grant Operator\"s"}'::text[]) who, pg_temp.rights(who) r;
+SELECT account.grant_usage('grant_user'), account.grant_service('grant_backend'), account.grant_operator('"grant Operator""s"');
+CREATE TEMP TABLE first AS TABLE granted;
+SELECT account.grant_usage('grant_user'), account.grant_service('grant_backend'), account.grant_operator('"grant Operator""s"');
+SELECT set_eq('TABLE granted', 'TABLE first', 'granting a second time changes nothing');
+SELECT set_eq($$SELECT r FROM granted WHERE who = 'grant_user' AND r !~ '^execute '$$,
+    $$SELECT 'schema account' UNION ALL SELECT 'select account.' || relname FROM pg_class WHERE relnamespace = 'account'::regnamespace AND relkind = 'v'$$,
+    'grant_usage: the schema and its views');
+SELECT set_eq($$SELECT r FROM granted WHERE who = 'grant_backend' EXCEPT SELECT r FROM granted WHERE who = 'grant_user' AND r !~ '^execute '$$,
+    $$SELECT r FROM granted WHERE who = 'grant_backend' AND r ~ '^execute ' UNION ALL
+      VALUES ('schema account_data'), ('references account_data.users.id'), ('references account_data.workspaces.id')$$,
+    'grant_service: these, the schema of the tables, and pointing at users and workspaces');
+SELECT is_empty($$SELECT r FROM granted WHERE who = 'grant_user' EXCEPT SELECT r FROM granted WHERE who = 'grant_backend'$$, 'it includes grant_usage');
+SELECT set_eq($$SELECT r FROM granted WHERE who ~ 'Operator' AND r !~ '^execute '$$,
+    $$SELECT 'schema account' UNION ALL SELECT 'schema account_data'
+      UNION ALL SELECT 'select account_data.' || relname FROM pg_class WHERE relnamespace = 'account_data'::regnamespace AND relkind IN ('r', 'v', 'p')$$,
+    'grant_operator: both schemas, and reading the tables');
 SELECT is_empty('SELECT pg_temp.rights(''grant_none'')', 'none of them reached another role');
 SELECT is_empty($$SELECT FROM pg_proc, aclexplode(proacl) WHERE pronamespace = 'account'::regnamespace AND is_grantable AND grantee <> proowner$$,
     'no right can be passed on');

@@ -22,6 +22,13 @@ CREATE FUNCTION account.acting()
     RETURNS account.principal LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'account_acting';
 COMMENT ON FUNCTION account.acting() IS 'Who is acting; raises 28000 when nobody is. Views select from it.';
 
+-- Every view says WHERE account.require_principal(). With no column in it that is
+-- evaluated once, before any row is looked for; acting() alone may never be called,
+-- when the plan begins with a table that turns out to be empty.
+CREATE FUNCTION account.require_principal()
+    RETURNS boolean LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'account_require_principal';
+COMMENT ON FUNCTION account.require_principal() IS 'Raises 28000 when nobody is acting, and is true otherwise; for views and policies that must not be empty in silence.';
+
 CREATE FUNCTION account.current_user_id()
     RETURNS uuid LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'account_current_user_id';
 COMMENT ON FUNCTION account.current_user_id() IS 'The acting user; null when nobody or a service account is acting.';
@@ -34,8 +41,12 @@ CREATE FUNCTION account.has_role(min_role account.role)
     RETURNS boolean LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'account_has_role';
 COMMENT ON FUNCTION account.has_role(account.role) IS 'Whether who is acting has this role or a greater one in the active workspace.';
 
+CREATE FUNCTION account_data.has_role_support(internal) RETURNS internal
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'account_has_role_support';
+COMMENT ON FUNCTION account_data.has_role_support(internal) IS 'Tells the planner which index and how many rows serve a policy with has_role.';
+
 CREATE FUNCTION account.has_role(workspace_id uuid, min_role account.role)
-    RETURNS boolean LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'account_has_role_in';
+    RETURNS boolean LANGUAGE c STABLE STRICT PARALLEL SAFE SUPPORT account_data.has_role_support AS 'MODULE_PATHNAME', 'account_has_role_in';
 COMMENT ON FUNCTION account.has_role(uuid, account.role)
     IS 'Whether who is acting has this role or a greater one in that workspace; for row-security policies.';
 

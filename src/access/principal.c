@@ -42,7 +42,7 @@ static struct
 {
 	const Principal *of;
 	uint64 generation;
-	bool holds;
+	TimestampTz until; /* DT_NOBEGIN when it does not hold */
 } checked;
 
 static size_t
@@ -115,7 +115,6 @@ PrincipalMake(const ArrayType *scopes)
 
 	principal->size = (uint32) size;
 	principal->has_scopes = scopes != NULL;
-	principal->valid_until = DT_NOEND;
 	if (scopes != NULL)
 		memcpy((char *) principal + HeaderSize(), scopes, VARSIZE(scopes));
 	return principal;
@@ -148,10 +147,11 @@ Assign(const char *value, const Principal *principal, bool is_local)
 
 /*
  * Makes this principal act, to the end of the transaction or of the session.
- * generation is the one from before the proof was read.
+ * The proof holds until then unless the generation changes; generation is the
+ * one from before it was read.
  */
 void
-PrincipalSet(const Principal *principal, bool is_local, uint64 generation)
+PrincipalSet(const Principal *principal, bool is_local, uint64 generation, TimestampTz until)
 {
 	char *hex = palloc(principal->size * 2 + 1);
 
@@ -161,18 +161,23 @@ PrincipalSet(const Principal *principal, bool is_local, uint64 generation)
 	acting->is_local = is_local;
 	checked.of = acting;
 	checked.generation = generation;
-	checked.holds = true;
+	checked.until = until;
 }
 
-/* Whether what was proven still is so; brings the role up to date. */
-static bool
-StillHolds(Principal *p)
+/* Until when what was proven holds, as things are now; brings the role up to date. */
+static TimestampTz
+HoldsUntil(Principal *p)
 {
+	TimestampTz until = DT_NOEND;
+	Membership membership;
+
 	if (p->proof == PROOF_API_KEY)
-		return ApiKeyHolds(&p->secret_id, &p->role);
-	if (p->proof == PROOF_SESSION && !SessionHolds(&p->credential_id))
-		return false;
-	return RoleOfMember(&p->workspace_id, &p->actor_id, &p->role);
+		return ApiKeyHoldsUntil(&p->secret_id, &p->role);
+	if (p->proof == PROOF_SESSION)
+		until = SessionHoldsUntil(&p->credential_id);
+	membership = MembershipOf(&p->workspace_id, &p->actor_id);
+	p->role = membership.role;
+	return Min(until, membership.until);
 }
 
 /* Who is acting, with the role they have now; NULL when nobody is. */
@@ -181,16 +186,16 @@ PrincipalCurrent(void)
 {
 	uint64 generation;
 
-	if (acting == NULL || acting->valid_until <= GetCurrentStatementStartTimestamp())
+	if (acting == NULL)
 		return NULL;
 	generation = RoleGeneration();
 	if (checked.of != acting || checked.generation != generation)
 	{
-		checked.holds = StillHolds(acting);
+		checked.until = HoldsUntil(acting);
 		checked.of = acting;
 		checked.generation = generation;
 	}
-	return checked.holds ? acting : NULL;
+	return checked.until > GetCurrentStatementStartTimestamp() ? acting : NULL;
 }
 
 const Principal *
@@ -313,6 +318,15 @@ Datum
 account_acting(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_DATUM(PrincipalResult(fcinfo, PrincipalRequire()));
+}
+
+/* And without a row, for a condition that holds or raises. */
+PG_FUNCTION_INFO_V1(account_require_principal);
+Datum
+account_require_principal(PG_FUNCTION_ARGS)
+{
+	(void) PrincipalRequire();
+	PG_RETURN_BOOL(true);
 }
 
 PG_FUNCTION_INFO_V1(account_current_user_id);

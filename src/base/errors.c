@@ -7,6 +7,27 @@
 #include "base/errors.h"
 #include "base/uuid.h"
 
+static void
+HideStatement(void *arg)
+{
+	errhidestmt(true);
+}
+
+void
+ErrorHideStatement(ErrorContextCallback *hide)
+{
+	hide->previous = error_context_stack;
+	hide->callback = HideStatement;
+	hide->arg = NULL;
+	error_context_stack = hide;
+}
+
+void
+ErrorShowStatement(const ErrorContextCallback *hide)
+{
+	error_context_stack = hide->previous;
+}
+
 /* Nobody is acting in this transaction. */
 void
 ErrorNotSignedIn(void)

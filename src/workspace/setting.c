@@ -71,9 +71,10 @@ static Statement apply_patch = {
 		" WHERE was -> key IS DISTINCT FROM now -> key",
 };
 
-/* Where keys are shown once there is no ciphertext of any. */
+/* Where keys are shown once there is no ciphertext of any: also of one made while this waited. */
 static Statement forget_seals = {
 	.types = "uuid",
+	.mode = QUERY_FRESH,
 	.sql =
 		"UPDATE account_data.api_key_secrets s SET sealed = NULL"
 		" FROM account_data.workspaces w"
@@ -98,9 +99,12 @@ CheckInterval(const struct Setting *setting, const JsonbValue *value)
 									ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
 	Interval zero = {0};
 
-	if (DatumGetInt32(DirectFunctionCall2(interval_cmp, age, IntervalPGetDatum(&zero))) <= 0)
+	if (DatumGetBool(DirectFunctionCall2(interval_le, age, IntervalPGetDatum(&zero))))
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
 						errmsg("invalid %s: it must be longer than zero", setting->name)));
+	if (!ArgIntervalFits(DatumGetIntervalP(age)))
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
+						errmsg("invalid %s: it must be at most 100 years", setting->name)));
 }
 
 static void

@@ -17,6 +17,7 @@ CREATE TABLE account_data.email_code_sends (
     email   text PRIMARY KEY,
     sent_at timestamptz[] NOT NULL CHECK (cardinality(sent_at) BETWEEN 1 AND 5)
 );
+CREATE INDEX email_code_sends_last_idx ON account_data.email_code_sends ((sent_at[cardinality(sent_at)]));
 COMMENT ON TABLE account_data.email_code_sends IS 'When codes went to an address in the last hour, whoever asked for them; its row is also the lock on the address.';
 
 CREATE TABLE account_data.consumer_domain_defaults (

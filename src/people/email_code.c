@@ -49,6 +49,16 @@ static Statement note_send = {
 		"  WHERE (SELECT count(*) FROM unnest(s.sent_at) t WHERE t > $2 - interval '1 hour') < 5",
 };
 
+/* Two for each that is written, so that no address stays for long. */
+static Statement purge_sends = {
+	.types = "timestamptz",
+	.by_index = true,
+	.sql = "DELETE FROM account_data.email_code_sends WHERE email = ANY (ARRAY("
+		   "  SELECT email FROM account_data.email_code_sends"
+		   "  WHERE sent_at[cardinality(sent_at)] < $1 - interval '1 hour'"
+		   "  ORDER BY sent_at[cardinality(sent_at)] LIMIT 2 FOR UPDATE SKIP LOCKED))",
+};
+
 static Statement insert_code = {
 	.types = "uuid, text, uuid, bytea, timestamptz",
 	.sql = "INSERT INTO account_data.email_codes (user_id, email, id, mac, valid_until)"
@@ -90,7 +100,10 @@ CountSend(const char *email)
 {
 	NullableDatum args[2] = {ArgText(email), ArgTime(GetCurrentStatementStartTimestamp())};
 
-	return QueryRun(&note_send, args) > 0;
+	if (QueryRun(&note_send, args) == 0)
+		return false;
+	QueryRun(&purge_sends, &args[1]);
+	return true;
 }
 
 /* Six digits, each value as likely as any other. */

@@ -200,9 +200,8 @@ UseOffer(const Principal *p, const Offer *offer)
 	QueryRun(offer->is_link ? &use_link : &accept_invite, args);
 }
 
-PG_FUNCTION_INFO_V1(account_accept_invite);
-Datum
-account_accept_invite(PG_FUNCTION_ARGS)
+static pg_uuid_t *
+AcceptInvite(FunctionCallInfo fcinfo)
 {
 	const Principal *p = PrincipalRequirePerson();
 	bytea *digest = ArgToken(fcinfo, 0);
@@ -218,7 +217,21 @@ account_accept_invite(PG_FUNCTION_ARGS)
 	UseOffer(p, &offer);
 	MemberJoin(&team, &p->actor_id, offer.role);
 	*result = team.id;
-	PG_RETURN_UUID_P(result);
+	return result;
+}
+
+/* Every error hides the statement: the token in it may be good for another try. */
+PG_FUNCTION_INFO_V1(account_accept_invite);
+Datum
+account_accept_invite(PG_FUNCTION_ARGS)
+{
+	ErrorContextCallback hide;
+	pg_uuid_t *team_id;
+
+	ErrorHideStatement(&hide);
+	team_id = AcceptInvite(fcinfo);
+	ErrorShowStatement(&hide);
+	PG_RETURN_UUID_P(team_id);
 }
 
 /* AFTER DELETE on invites and invite_links */

@@ -69,6 +69,7 @@ $secret{"master key $_"} = (split /\n/, slurp_file($node->data_dir . '/account.k
 $secret{"password $_"} = $password{$_} foreach keys %password;
 ($secret{'mistyped key'} = $key{current}) =~ tr/0-7/1-70/;
 ($secret{'unknown token'} = $token) =~ tr/0-7/1-70/;
+($secret{'invite token'} = $secret{'unknown token'}) =~ s/^us_/ui_/;
 $secret{'key that is too long'} = $key{current} . 'feed';
 
 # Using them: as parameters, errors included
@@ -111,7 +112,7 @@ foreach my $call (
 	"authenticate('$secret{'mistyped key'}')", "authenticate('$key{revoked}')",
 	"admit('$key{current}', NULL)", "admit('$key{current}', cost => NULL)",
 	"admit('$key{current}', cost => -1)", "admit('$key{current}', scope => 'A B')",
-	"resume_session('$secret{'unknown token'}')",
+	"resume_session('$secret{'unknown token'}')", "accept_invite('$secret{'invite token'}')",
 	"sign_up('abcd', 'x', 'us', password => '$password{olga}')",
 	"sign_up('maria', 'x\@example.com', 'us', password => '$password{olga}')",
 	"sign_up('abcd', 'x\@example.com', 'us', password => '$password{short}')")

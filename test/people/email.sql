@@ -94,6 +94,10 @@ UPDATE account_data.email_code_sends SET sent_at[1] = sent_at[1] - interval '1 h
 SELECT account.act_as(:'ann');
 SELECT lives_ok($$SELECT account.resend_email_code('ann@gmail.com')$$, 'an hour after the first of them one more may go');
 
+UPDATE account_data.email_code_sends SET sent_at = ARRAY[statement_timestamp() - interval '61 minutes'] WHERE email = 'bob@work.example';
+SELECT account.add_email('new@work.example');
+SELECT is_empty($$SELECT FROM account_data.email_code_sends WHERE email = 'bob@work.example'$$, 'no address is remembered for longer than it counts');
+
 -- What is stored of a code
 SELECT pg_temp.code('ann@gmail.com') AS code \gset
 SELECT is_empty(format($$SELECT FROM account_data.email_codes WHERE mac IN (sha256(%1$L), sha256(convert_to(%2$L || email, 'UTF8')))$$, :'code', :'code'),

@@ -23,6 +23,8 @@ SQL_FILES = \
 	sql/access/service_account.sql \
 	sql/access/api_key.sql \
 	sql/access/api_key_doors.sql \
+	sql/credit/ledger.sql \
+	sql/credit/ledger_doors.sql \
 	sql/ops/ops.sql \
 	sql/ops/grant.sql
 

@@ -49,14 +49,22 @@ static const char *const usage_functions[] = {"acting",
 											  "delete_service_account",
 											  "set_service_account_role",
 											  "update_team_settings",
+											  "balance_at",
+											  "read_balance",
+											  "usage_report",
+											  "usage_total",
 											  NULL};
 
-static const char *const usage_views[] = {"api_keys", "service_accounts", NULL};
+static const char *const usage_views[] = {"api_keys", "service_accounts", "balance", "transactions",
+										  "holds",	  "grants",			  NULL};
 
-static const char *const service_functions[] = {"act_as", "open_session", "sign_up",
-												"check_username", NULL};
+static const char *const service_functions[] = {
+	"act_as", "open_session", "sign_up", "check_username", "charge", "charge_many",
+	"hold",	  "settle",		  "release", "grant_credits",  "refund", NULL};
 
-static const char *const operator_functions[] = {"rotate_master_key", "health", NULL};
+static const char *const operator_functions[] = {"rotate_master_key", "health", "grant_credits",
+												 "adjust_credits",	  "refund", "verify_ledger",
+												 "ledger_checkpoint", NULL};
 
 static List *
 DoorName(const char *name)

@@ -20,11 +20,17 @@ SQL_FILES = \
 	sql/access/use.sql \
 	sql/access/session.sql \
 	sql/access/seal.sql \
+	sql/access/attempt.sql \
+	sql/access/outbox.sql \
+	sql/people/email.sql \
 	sql/access/service_account.sql \
 	sql/access/api_key.sql \
 	sql/access/api_key_doors.sql \
 	sql/credit/ledger.sql \
 	sql/credit/ledger_doors.sql \
+	sql/workspace/plan.sql \
+	sql/workspace/subscription.sql \
+	sql/workspace/limit.sql \
 	sql/ops/ops.sql \
 	sql/ops/grant.sql
 

@@ -14,8 +14,10 @@ sql() { psql -XqAt -v ON_ERROR_STOP=1 "$@"; }
 title() { printf '\n%s\n' "$*"; }
 
 # interleave ROUNDS SECONDS CLIENTS label=script.sql[:database [pgbench option...]] ...
-# Runs every candidate once in each round. Prints each one's median tps and the median of its
-# per-round ratios to the first, the reference; the ratios stay in ratio_of[label] for goal.
+# Runs every candidate once in each round. Prints the medians of each one's tps and of the server's
+# CPU time a transaction, and for both the median of the per-round ratios to the first candidate,
+# the reference (more is better). On a busy machine the CPU time tells more. The ratios stay in
+# ratio_of[label] and cpu_ratio_of[label] for goal.
 interleave()
 {
 	local rounds=$1 seconds=$2 clients=$3 round candidate
@@ -24,26 +26,44 @@ interleave()
 	for ((round = 1; round <= rounds; round++)); do
 		for candidate in "$@"; do
 			printf '%s\t%s\t%s\n' "$round" "${candidate%%=*}" \
-				"$(pgbench_tps "$seconds" "$clients" "${candidate#*=}")" >>"$bench_work/rounds"
+				"$(pgbench_run "$seconds" "$clients" "${candidate#*=}")" >>"$bench_work/rounds"
 		done
 	done
 	bench_medians <"$bench_work/rounds" >"$bench_work/medians"
 	bench_report "$rounds" "$seconds" "$clients"
 }
 
-# Transactions a second of one run; a run that fails stops the script with pgbench's own words.
-pgbench_tps() # seconds clients script.sql[:database [option...]]
+# Transactions a second and microseconds of server CPU a transaction of one run; a run that fails
+# stops the script with pgbench's own words.
+pgbench_run() # seconds clients script.sql[:database [option...]]
 {
-	local seconds=$1 clients=$2 script=${3%%:*} database=$PGDATABASE words=() threads
+	local seconds=$1 clients=$2 script=${3%%:*} database=$PGDATABASE words=() threads before
 	[[ $3 != *:* ]] || read -ra words <<<"${3#*:}"
 	[[ -z ${words[0]-} || ${words[0]} == -* ]] || { database=${words[0]}; words=("${words[@]:1}"); }
 	threads=$((clients < $(nproc) ? clients : $(nproc)))
+	before=$(server_ticks)
 	pgbench -n -M prepared -T "$seconds" -c "$clients" -j "$threads" -f "$script" "${words[@]}" \
 		"$database" >"$bench_work/pgbench" 2>&1 || { cat "$bench_work/pgbench" >&2; return 1; }
-	sed -n 's/^tps = \([0-9.]*\) .*/\1/p' "$bench_work/pgbench"
+	awk -v us="$((($(server_ticks) - before) * 1000000 / $(getconf CLK_TCK)))" '
+		/^number of transactions actually processed/ { n = $NF }
+		/^tps = / { printf "%s\t%.4f", $3, us / n }' "$bench_work/pgbench"
 }
 
-# round label tps -> label, median tps, median ratio; in the order of first appearance
+# CPU time of all backends that have ended; waits until no client but this one is left.
+server_ticks()
+{
+	local others=1
+	[[ -n ${postmaster-} ]] || read -r postmaster <"$(sql -c 'SHOW data_directory')/postmaster.pid"
+	while ((others)); do
+		others=$(sql -c "SELECT count(*) FROM pg_stat_activity
+			WHERE backend_type IN ('client backend', 'autovacuum worker') AND pid <> pg_backend_pid()")
+	done
+	sleep .05
+	awk '{ print $16 + $17 }' "/proc/$postmaster/stat"
+}
+
+# round label tps cpu -> label, median tps, its median ratio, median cpu, its median ratio; in the
+# order of first appearance
 bench_medians()
 {
 	awk -F '\t' '
@@ -55,36 +75,41 @@ bench_medians()
 			return n % 2 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2
 		}
 		!($2 in seen) { seen[$2]; label[++labels] = $2 }
-		{ tps[$1, $2] = $3; rounds = $1 }
+		{ tps[$1, $2] = $3; cpu[$1, $2] = $4; rounds = $1 }
 		END {
 			for (l = 1; l <= labels; l++) {
 				for (r = 1; r <= rounds; r++) {
 					t[r] = tps[r, label[l]]
-					ratio[r] = t[r] / tps[r, label[1]]
+					c[r] = cpu[r, label[l]]
+					t_ratio[r] = t[r] / tps[r, label[1]]
+					c_ratio[r] = c[r] ? cpu[r, label[1]] / c[r] : 0
 				}
-				printf "%s\t%.0f\t%.3f\n", label[l], median(t, rounds), median(ratio, rounds)
+				printf "%s\t%.0f\t%.3f\t%.1f\t%.3f\n", label[l], median(t, rounds),
+					median(t_ratio, rounds), median(c, rounds), median(c_ratio, rounds)
 			}
 		}'
 }
 
-declare -A ratio_of=()
+declare -A ratio_of=() cpu_ratio_of=()
 
 bench_report() # rounds seconds clients
 {
-	local label tps ratio
-	printf '\n%-40s %12s %8s   (%s clients, %s x %s s)\n' candidate tps ratio "$3" "$1" "$2"
-	while IFS=$'\t' read -r label tps ratio; do
-		printf '%-40s %12s %8s\n' "$label" "$tps" "$ratio"
-		# shellcheck disable=SC2034 # bench scripts read it
-		ratio_of[$label]=$ratio
-		bench_line "$label" "$3" "$tps" "$ratio"
+	local label tps ratio cpu cpu_ratio
+	printf '\n%-36s %10s %7s %10s %7s   (%s clients, %s x %s s)\n' candidate tps ratio 'cpu us' ratio \
+		"$3" "$1" "$2"
+	while IFS=$'\t' read -r label tps ratio cpu cpu_ratio; do
+		printf '%-36s %10s %7s %10s %7s\n' "$label" "$tps" "$ratio" "$cpu" "$cpu_ratio"
+		# shellcheck disable=SC2034 # bench scripts read them
+		{ ratio_of[$label]=$ratio; cpu_ratio_of[$label]=$cpu_ratio; }
+		bench_line "$label" "$3" "$tps" "$ratio" "$cpu" "$cpu_ratio"
 	done <"$bench_work/medians"
 }
 
-# A result for machines: time, bench, label, clients, value, ratio.
-bench_line() # label clients value ratio
+# A result for machines: time, bench, label, clients, value, ratio, and for a run CPU us and ratio.
+bench_line() # label clients value ratio [cpu ratio]
 {
-	printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$(date -u +%FT%TZ)" "$bench_name" "$@" >>"$bench_out/results.tsv"
+	local IFS=$'\t'
+	printf '%s\n' "$(date -u +%FT%TZ)"$'\t'"$bench_name"$'\t'"$*" >>"$bench_out/results.tsv"
 }
 
 # rss LABEL CALLS 'STATEMENT;' ['SETUP;'] prints how much private memory one backend gains over

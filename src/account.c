@@ -11,6 +11,7 @@
 #include "utils/guc.h"
 
 #include "access/api_key.h"
+#include "access/outbox.h"
 #include "access/password.h"
 #include "access/principal.h"
 #include "access/role.h"
@@ -34,6 +35,7 @@ _PG_init(void)
 	RoleInit();
 	SessionInit();
 	ApiKeyInit();
+	OutboxInit();
 	PasswordInit();
 	UserInit();
 	MarkGUCPrefixReserved("account");

@@ -68,6 +68,23 @@ SELECT pg_catalog.pg_extension_config_dump('account_data.api_keys', '');
 SELECT pg_catalog.pg_extension_config_dump('account_data.api_key_secrets', '');
 SELECT pg_catalog.pg_extension_config_dump('account_data.api_key_digests', '');
 
+-- The rule of the directory: what each row of it says. A key holds to its own
+-- end, its secret's, and, unless it is the owner's, to the end of members' access.
+CREATE VIEW account_data.api_key_answers WITH (security_barrier) AS
+    SELECT k.workspace_id, k.id AS api_key_id, s.id AS secret_id,
+           least(k.expires_at, s.expires_at,
+                 CASE WHEN m.role = 'owner' THEN 'infinity' ELSE w.members_until END) AS valid_until,
+           coalesce(m.role, a.role) AS role, w.region, k.disabled_at IS NOT NULL AS is_disabled,
+           s.digest, k.user_id, k.service_account_id, k.scopes, k.allowed_ips
+      FROM account_data.api_keys k
+      JOIN account_data.api_key_secrets s ON s.workspace_id = k.workspace_id AND s.api_key_id = k.id
+      JOIN account_data.workspaces w ON w.id = k.workspace_id
+      LEFT JOIN account_data.members m ON m.workspace_id = k.workspace_id AND m.user_id = k.user_id
+      LEFT JOIN account_data.service_accounts a
+        ON a.workspace_id = k.workspace_id AND a.id = k.service_account_id
+     WHERE k.revoked_at IS NULL AND (m.role IS NOT NULL OR a.role IS NOT NULL);
+COMMENT ON VIEW account_data.api_key_answers IS 'What api_key_digests must hold, row by row; rows of secrets that ended may be missing there.';
+
 CREATE FUNCTION account_data.member_changed() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'account_member_changed';
 COMMENT ON FUNCTION account_data.member_changed() IS 'Lets the keys of a member follow their role and end with their membership.';
@@ -75,6 +92,23 @@ COMMENT ON FUNCTION account_data.member_changed() IS 'Lets the keys of a member 
 CREATE TRIGGER member_changed AFTER DELETE OR UPDATE OF role ON account_data.members
     FOR EACH ROW EXECUTE FUNCTION account_data.member_changed();
 COMMENT ON TRIGGER member_changed ON account_data.members IS 'A change of role or the end of a membership reaches every session and key at commit.';
+
+CREATE FUNCTION account_data.member_guard() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'account_member_guard';
+COMMENT ON FUNCTION account_data.member_guard() IS 'Refuses to move a membership.';
+
+CREATE TRIGGER member_guard BEFORE UPDATE ON account_data.members
+    FOR EACH ROW WHEN (old.workspace_id <> new.workspace_id OR old.user_id <> new.user_id)
+    EXECUTE FUNCTION account_data.member_guard();
+COMMENT ON TRIGGER member_guard ON account_data.members IS 'A membership is one person''s in one workspace; it is deleted, not moved.';
+
+CREATE FUNCTION account_data.workspace_changed() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'account_workspace_changed';
+COMMENT ON FUNCTION account_data.workspace_changed() IS 'Lets all keys of a workspace follow the end of its members'' access.';
+
+CREATE TRIGGER workspace_changed AFTER UPDATE OF members_until ON account_data.workspaces
+    FOR EACH ROW EXECUTE FUNCTION account_data.workspace_changed();
+COMMENT ON TRIGGER workspace_changed ON account_data.workspaces IS 'Losing and regaining access reaches every session and key at commit.';
 
 CREATE TRIGGER credential_deleted AFTER DELETE ON account_data.api_keys
     FOR EACH ROW EXECUTE FUNCTION account_data.credential_deleted();

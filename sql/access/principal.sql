@@ -34,8 +34,12 @@ CREATE FUNCTION account.has_role(min_role account.role)
     RETURNS boolean LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'account_has_role';
 COMMENT ON FUNCTION account.has_role(account.role) IS 'Whether who is acting has this role or a greater one in the active workspace.';
 
+CREATE FUNCTION account_data.has_role_support(internal) RETURNS internal
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'account_has_role_support';
+COMMENT ON FUNCTION account_data.has_role_support(internal) IS 'Tells the planner which index and how many rows serve a policy with has_role.';
+
 CREATE FUNCTION account.has_role(workspace_id uuid, min_role account.role)
-    RETURNS boolean LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'account_has_role_in';
+    RETURNS boolean LANGUAGE c STABLE STRICT PARALLEL SAFE SUPPORT account_data.has_role_support AS 'MODULE_PATHNAME', 'account_has_role_in';
 COMMENT ON FUNCTION account.has_role(uuid, account.role)
     IS 'Whether who is acting has this role or a greater one in that workspace; for row-security policies.';
 

@@ -9,6 +9,7 @@ CREATE TABLE account_data.workspaces (
     name                text NOT NULL CHECK (length(name) BETWEEN 1 AND 100),
     region              account.region NOT NULL,
     created_at          timestamptz NOT NULL DEFAULT statement_timestamp(),
+    members_until       timestamptz NOT NULL DEFAULT 'infinity',
     api_key_min_role    account.role NOT NULL DEFAULT 'editor' CHECK (api_key_min_role >= 'editor'),
     api_key_creation    boolean NOT NULL DEFAULT true,
     api_key_personal    boolean NOT NULL DEFAULT true,
@@ -24,6 +25,7 @@ CREATE INDEX workspaces_slug_idx ON account_data.workspaces (slug);
 COMMENT ON TABLE account_data.workspaces IS 'Personal workspaces and teams, with their settings; account.update_team_settings changes those.';
 COMMENT ON COLUMN account_data.workspaces.slug IS 'Unique among users and teams by its row in account_data.slugs.';
 COMMENT ON COLUMN account_data.workspaces.name IS 'The display name of the person or team.';
+COMMENT ON COLUMN account_data.workspaces.members_until IS 'When everybody but the owner loses access, because the plan no longer covers members.';
 COMMENT ON COLUMN account_data.workspaces.api_key_min_role IS 'The least role that may make API keys here.';
 COMMENT ON COLUMN account_data.workspaces.api_key_creation IS 'Whether new API keys may be made.';
 COMMENT ON COLUMN account_data.workspaces.api_key_personal IS 'Whether people may have API keys in this team, or service accounts only.';

@@ -20,22 +20,24 @@
 #include "utils/rel.h"
 
 #include "access/role.h"
+#include "base/errors.h"
 #include "base/query.h"
 
-static Statement follow_member_role = {
-	.types = "uuid, uuid, account.role",
+/* A role and the end of members' access may change at once: each must see the other. */
+static Statement lock_workspace = {
+	.types = "uuid",
 	.mode = QUERY_FRESH,
-	.sql = "UPDATE account_data.api_key_digests d SET role = $3 FROM account_data.api_keys k"
-		   " WHERE k.workspace_id = $1 AND k.user_id = $2"
-		   "  AND d.workspace_id = k.workspace_id AND d.api_key_id = k.id",
+	.sql = "SELECT true FROM account_data.workspaces WHERE id = $1 FOR SHARE",
 };
 
-static Statement follow_service_account_role = {
-	.types = "uuid, uuid, account.role",
+/* $2 and $3 narrow it to the keys of one user or service account. */
+static Statement follow = {
+	.types = "uuid, uuid, uuid",
 	.mode = QUERY_FRESH,
-	.sql = "UPDATE account_data.api_key_digests d SET role = $3 FROM account_data.api_keys k"
-		   " WHERE k.workspace_id = $1 AND k.service_account_id = $2"
-		   "  AND d.workspace_id = k.workspace_id AND d.api_key_id = k.id",
+	.sql = "UPDATE account_data.api_key_digests d SET role = a.role, valid_until = a.valid_until"
+		   " FROM account_data.api_key_answers a"
+		   " WHERE a.workspace_id = $1 AND d.secret_id = a.secret_id"
+		   "  AND ($2 IS NULL OR a.user_id = $2) AND ($3 IS NULL OR a.service_account_id = $3)",
 };
 
 static Statement revoke_member_keys = {
@@ -63,16 +65,15 @@ static Statement forget_use = {
 	.sql = "DELETE FROM account_data.credential_uses WHERE credential_id = $1",
 };
 
-/* A column of the row as it was, or, after an UPDATE, as it is. */
+/* A column of the row as it was: keys, which no update changes (members have a guard). */
 static NullableDatum
-Column(TriggerData *trigger, const char *name, bool is_new)
+Column(TriggerData *trigger, const char *name)
 {
-	TupleDesc desc = RelationGetDescr(trigger->tg_relation);
-	HeapTuple tuple = is_new ? trigger->tg_newtuple : trigger->tg_trigtuple;
 	AttrNumber number = get_attnum(RelationGetRelid(trigger->tg_relation), name);
 	NullableDatum result;
 
-	result.value = heap_getattr(tuple, number, desc, &result.isnull);
+	result.value = heap_getattr(trigger->tg_trigtuple, number,
+								RelationGetDescr(trigger->tg_relation), &result.isnull);
 	return result;
 }
 
@@ -85,14 +86,39 @@ RowTrigger(FunctionCallInfo fcinfo)
 	return (TriggerData *) fcinfo->context;
 }
 
+/* BEFORE UPDATE of its key ON members: the keys made under a membership stay behind. */
+PG_FUNCTION_INFO_V1(account_member_guard);
+Datum
+account_member_guard(PG_FUNCTION_ARGS)
+{
+	(void) RowTrigger(fcinfo);
+	ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
+					errmsg("membership cannot be moved to another workspace or user"),
+					errhint("Delete it and make another.")));
+}
+
+/* What an AFTER trigger gives back: no row, but not an SQL null, which would be an error. */
+static Datum
+TriggerDone(void)
+{
+	return PointerGetDatum(NULL);
+}
+
+/* Brings the answers of a user's or service account's keys up to date. */
+static void
+Follow(const NullableDatum *args)
+{
+	QueryRun(&lock_workspace, args);
+	QueryRun(&follow, args);
+}
+
 /* AFTER UPDATE OF role OR DELETE ON members */
 PG_FUNCTION_INFO_V1(account_member_changed);
 Datum
 account_member_changed(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = RowTrigger(fcinfo);
-	NullableDatum args[3] = {Column(trigger, "workspace_id", false),
-							 Column(trigger, "user_id", false)};
+	NullableDatum args[3] = {Column(trigger, "workspace_id"), Column(trigger, "user_id")};
 
 	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
 	{
@@ -101,11 +127,11 @@ account_member_changed(PG_FUNCTION_ARGS)
 	}
 	else
 	{
-		args[2] = Column(trigger, "role", true);
-		QueryRun(&follow_member_role, args);
+		args[2] = ArgNull();
+		Follow(args);
 	}
 	RoleChanged();
-	PG_RETURN_NULL();
+	return TriggerDone();
 }
 
 /* AFTER UPDATE OF role ON service_accounts */
@@ -114,12 +140,23 @@ Datum
 account_service_account_changed(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = RowTrigger(fcinfo);
-	NullableDatum args[3] = {Column(trigger, "workspace_id", false), Column(trigger, "id", false),
-							 Column(trigger, "role", true)};
+	NullableDatum args[3] = {Column(trigger, "workspace_id"), ArgNull(), Column(trigger, "id")};
 
-	QueryRun(&follow_service_account_role, args);
+	Follow(args);
 	RoleChanged();
-	PG_RETURN_NULL();
+	return TriggerDone();
+}
+
+/* AFTER UPDATE OF members_until ON workspaces */
+PG_FUNCTION_INFO_V1(account_workspace_changed);
+Datum
+account_workspace_changed(PG_FUNCTION_ARGS)
+{
+	NullableDatum args[3] = {Column(RowTrigger(fcinfo), "id"), ArgNull(), ArgNull()};
+
+	QueryRun(&follow, args);
+	RoleChanged();
+	return TriggerDone();
 }
 
 /* AFTER DELETE ON api_key_secrets */
@@ -127,11 +164,11 @@ PG_FUNCTION_INFO_V1(account_secret_deleted);
 Datum
 account_secret_deleted(PG_FUNCTION_ARGS)
 {
-	NullableDatum args[1] = {Column(RowTrigger(fcinfo), "id", false)};
+	NullableDatum args[1] = {Column(RowTrigger(fcinfo), "id")};
 
 	QueryRun(&forget_digest, args);
 	RoleChanged();
-	PG_RETURN_NULL();
+	return TriggerDone();
 }
 
 /* AFTER DELETE ON api_keys, sessions */
@@ -139,9 +176,9 @@ PG_FUNCTION_INFO_V1(account_credential_deleted);
 Datum
 account_credential_deleted(PG_FUNCTION_ARGS)
 {
-	NullableDatum args[1] = {Column(RowTrigger(fcinfo), "id", false)};
+	NullableDatum args[1] = {Column(RowTrigger(fcinfo), "id")};
 
 	QueryRun(&forget_use, args);
 	RoleChanged();
-	PG_RETURN_NULL();
+	return TriggerDone();
 }

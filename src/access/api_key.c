@@ -7,10 +7,11 @@
  * for each secret that may still prove the key, with the whole answer (see
  * api_key_proof.c); every door here that changes the answer writes it there.
  *
- * Locks: who makes a key holds the row of the member or service account it
- * will speak for (FOR SHARE), so that a removal or a change of role either
- * comes first and is seen, or waits and finds the new key.  Who changes a key
- * holds its row.
+ * Locks: who makes a key or gives it a new secret holds the rows it will
+ * answer by (FOR SHARE): the workspace, then the member or service account it
+ * speaks for.  So a removal, a change of role or of the workspace's rules either
+ * comes first and is seen, or waits and finds the new secret.  Who changes a key
+ * holds its row, taken after those.
  */
 #include "postgres.h"
 
@@ -45,7 +46,8 @@ typedef struct KeyRules
 	bool is_creation_allowed;
 	bool is_personal_allowed;
 	bool is_revealable;
-	Interval *max_age; /* NULL: no limit */
+	Interval *max_age;		   /* NULL: no limit */
+	TimestampTz members_until; /* when all but the owner lose access */
 } KeyRules;
 
 /* A key as it stands, with the row locked. */
@@ -63,9 +65,11 @@ typedef struct ApiKey
 static Statement lock_rules = {
 	.types = "uuid, uuid",
 	.sql = "SELECT m.role, w.api_key_min_role, w.kind = 'team', w.api_key_creation,"
-		   "  w.api_key_personal, w.api_key_reveal, w.api_key_max_age"
+		   "  w.api_key_personal, w.api_key_reveal, w.api_key_max_age, w.members_until"
 		   " FROM account_data.members m JOIN account_data.workspaces w ON w.id = m.workspace_id"
-		   " WHERE m.workspace_id = $1 AND m.user_id = $2 FOR SHARE OF m",
+		   " WHERE m.workspace_id = $1 AND m.user_id = $2"
+		   "  AND (m.role = 'owner' OR w.members_until > statement_timestamp())"
+		   " FOR SHARE OF w, m",
 };
 
 static Statement lock_service_account = {
@@ -76,7 +80,7 @@ static Statement lock_service_account = {
 
 static Statement insert_key = {
 	.types = "uuid, uuid, text, uuid, uuid, text[], cidr[], timestamptz, uuid, timestamptz, uuid,"
-			 " bytea, text, bytea, account.role, account.region",
+			 " bytea, text, bytea, account.role, account.region, timestamptz",
 	.sql =
 		"WITH key AS ("
 		"  INSERT INTO account_data.api_keys (workspace_id, id, name, user_id, service_account_id,"
@@ -89,7 +93,7 @@ static Statement insert_key = {
 		" digest AS ("
 		"  INSERT INTO account_data.api_key_digests (workspace_id, api_key_id, secret_id, valid_until,"
 		"    role, region, digest, user_id, service_account_id, scopes, allowed_ips)"
-		"  VALUES ($1, $2, $11, coalesce($8, 'infinity'), $15, $16, $12, $4, $5, $6, $7))"
+		"  VALUES ($1, $2, $11, least($8, $17), $15, $16, $12, $4, $5, $6, $7))"
 		" INSERT INTO account_data.credential_uses (credential_id) VALUES ($2)",
 };
 
@@ -128,32 +132,40 @@ static Statement set_disabled = {
 
 static Statement current_secret = {
 	.types = "uuid, uuid",
-	.sql = "SELECT s.id, s.sealed, w.api_key_reveal FROM account_data.api_key_secrets s"
-		   " JOIN account_data.workspaces w ON w.id = s.workspace_id"
-		   " WHERE s.workspace_id = $1 AND s.api_key_id = $2 AND s.expires_at IS NULL",
+	.sql =
+		"SELECT s.id, s.sealed, w.api_key_reveal, k.service_account_id"
+		" FROM account_data.api_key_secrets s"
+		" JOIN account_data.api_keys k ON k.workspace_id = s.workspace_id AND k.id = s.api_key_id"
+		" JOIN account_data.workspaces w ON w.id = s.workspace_id"
+		" WHERE s.workspace_id = $1 AND s.api_key_id = $2 AND s.expires_at IS NULL",
 };
 
-/* $3 old secret, $4 its end (NULL: now), $5.. the new one */
 static Statement end_secret = {
 	.types = "uuid, uuid, uuid, timestamptz",
-	.sql = "WITH digest AS ("
-		   "  UPDATE account_data.api_key_digests SET valid_until = $4 WHERE secret_id = $3)"
-		   " UPDATE account_data.api_key_secrets SET expires_at = $4, sealed = NULL"
-		   "  WHERE workspace_id = $1 AND api_key_id = $2 AND id = $3",
+	.sql = "UPDATE account_data.api_key_secrets SET expires_at = $4, sealed = NULL"
+		   " WHERE workspace_id = $1 AND api_key_id = $2 AND id = $3",
 };
 
 static Statement insert_secret = {
-	.types = "uuid, uuid, uuid, bytea, text, bytea, timestamptz, timestamptz, uuid",
+	.types = "uuid, uuid, uuid, bytea, text, bytea, timestamptz",
+	.sql = "INSERT INTO account_data.api_key_secrets (workspace_id, api_key_id, id, digest, key_id,"
+		   "   sealed, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+};
+
+/* $3 the old secret, whose end has been set, $4 the new one */
+static Statement follow_rotation = {
+	.types = "uuid, uuid, uuid, uuid",
 	.sql =
-		"WITH secret AS ("
-		"  INSERT INTO account_data.api_key_secrets (workspace_id, api_key_id, id, digest, key_id,"
-		"    sealed, created_at)"
-		"  VALUES ($1, $2, $3, $4, $5, $6, $7))"
+		"WITH old AS ("
+		"  UPDATE account_data.api_key_digests d SET valid_until = a.valid_until"
+		"  FROM account_data.api_key_answers a"
+		"  WHERE a.workspace_id = $1 AND a.api_key_id = $2 AND a.secret_id = $3"
+		"   AND d.secret_id = $3)"
 		" INSERT INTO account_data.api_key_digests (workspace_id, api_key_id, secret_id, valid_until,"
 		"   role, region, is_disabled, digest, user_id, service_account_id, scopes, allowed_ips)"
-		" SELECT workspace_id, api_key_id, $3, $8, role, region, is_disabled, $4, user_id,"
-		"   service_account_id, scopes, allowed_ips"
-		" FROM account_data.api_key_digests WHERE secret_id = $9",
+		" SELECT workspace_id, api_key_id, secret_id, valid_until, role, region, is_disabled, digest,"
+		"   user_id, service_account_id, scopes, allowed_ips FROM account_data.api_key_answers"
+		" WHERE workspace_id = $1 AND api_key_id = $2 AND secret_id = $4",
 };
 
 static Statement delete_digest = {
@@ -173,14 +185,14 @@ WriteEvent(const Principal *p, const pg_uuid_t *id, const char *name, const char
 						.metadata = metadata});
 }
 
-/* Locks the acting person's membership and reads the rules of the workspace. */
+/* Locks the workspace and the acting person's membership, and reads the rules. */
 static KeyRules
 LockRules(const Principal *p)
 {
 	NullableDatum args[2] = {ArgUuid(&p->workspace_id), ArgUuid(&p->actor_id)};
-	NullableDatum row[7];
+	NullableDatum row[8];
 
-	if (!QueryRow(&lock_rules, args, row, 7))
+	if (!QueryRow(&lock_rules, args, row, 8))
 		ErrorNotSignedIn();
 	return (KeyRules){
 		.role = CatalogEnumMember(ENUM_ROLE, DatumGetObjectId(row[0].value)),
@@ -190,6 +202,7 @@ LockRules(const Principal *p)
 		.is_personal_allowed = DatumGetBool(row[4].value),
 		.is_revealable = DatumGetBool(row[5].value),
 		.max_age = row[6].isnull ? NULL : DatumGetIntervalP(row[6].value),
+		.members_until = DatumGetTimestampTz(row[7].value),
 	};
 }
 
@@ -258,9 +271,9 @@ ArgEnd(TimestampTz end)
 static void
 InsertKey(FunctionCallInfo fcinfo, const Principal *p, const pg_uuid_t *id, const char *name,
 		  const pg_uuid_t *service_account_id, AccountRole role, TimestampTz expires_at,
-		  const ApiKeySecret *secret)
+		  TimestampTz members_until, const ApiKeySecret *secret)
 {
-	NullableDatum args[16] = {
+	NullableDatum args[17] = {
 		ArgUuid(&p->workspace_id),
 		ArgUuid(id),
 		ArgText(name),
@@ -277,6 +290,7 @@ InsertKey(FunctionCallInfo fcinfo, const Principal *p, const pg_uuid_t *id, cons
 		ArgPointer(secret->sealed),
 		ArgRole(role),
 		ArgRegion(p->region),
+		ArgTime(role == ROLE_OWNER ? DT_NOEND : members_until),
 	};
 
 	QueryRun(&insert_key, args);
@@ -321,7 +335,8 @@ account_create_api_key(PG_FUNCTION_ARGS)
 	role = service_account_id == NULL ? rules.role : LockServiceAccount(p, service_account_id);
 	UuidNew(&id);
 	ApiKeySecretMake(&secret, &p->workspace_id, rules.is_revealable);
-	InsertKey(fcinfo, p, &id, name, service_account_id, role, expires_at, &secret);
+	InsertKey(fcinfo, p, &id, name, service_account_id, role, expires_at, rules.members_until,
+			  &secret);
 	WriteEvent(p, &id, name, "created", NULL);
 	PG_RETURN_DATUM(SecretResult(fcinfo, &id, &secret, expires_at));
 }
@@ -492,13 +507,13 @@ account_enable_api_key(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* The current secret of a key, which must have one: every key not revoked does. */
+/* What current_secret gives of a key, which must have one: every key not revoked does. */
 static pg_uuid_t
 CurrentSecret(const Principal *p, const pg_uuid_t *id, NullableDatum *row)
 {
 	NullableDatum args[2] = {ArgUuid(&p->workspace_id), ArgUuid(id)};
 
-	if (!QueryRow(&current_secret, args, row, 3))
+	if (!QueryRow(&current_secret, args, row, 4))
 		ErrorNotFound("API key", id);
 	return *DatumGetUUIDP(row[0].value);
 }
@@ -509,7 +524,7 @@ account_reveal_api_key(PG_FUNCTION_ARGS)
 {
 	const Principal *p = KeyPerson(fcinfo);
 	ApiKey key = LockKey(p, PG_GETARG_UUID_P(0), KEY_REVEAL);
-	NullableDatum row[3];
+	NullableDatum row[4];
 	pg_uuid_t secret_id;
 	char *secret;
 	text *result;
@@ -551,20 +566,21 @@ ReplaceSecret(const Principal *p, const ApiKey *key, const pg_uuid_t *old_id,
 	TimestampTz now = GetCurrentStatementStartTimestamp();
 	NullableDatum end[4] = {ArgUuid(&p->workspace_id), ArgUuid(&key->id), ArgUuid(old_id),
 							ArgTime(old_valid_until)};
-	NullableDatum insert[9] = {ArgUuid(&p->workspace_id),
+	NullableDatum insert[7] = {ArgUuid(&p->workspace_id),
 							   ArgUuid(&key->id),
 							   ArgUuid(&new->id),
 							   ArgPointer(new->digest),
 							   ArgText(new->key_id),
 							   ArgPointer(new->sealed),
-							   ArgTime(now),
-							   ArgTime(key->expires_at),
-							   ArgUuid(old_id)};
+							   ArgTime(now)};
+	NullableDatum ids[4] = {ArgUuid(&p->workspace_id), ArgUuid(&key->id), ArgUuid(old_id),
+							ArgUuid(&new->id)};
 
 	QueryRun(&end_secret, end);
 	QueryRun(&insert_secret, insert);
+	QueryRun(&follow_rotation, ids);
 	if (old_valid_until <= now)
-		QueryRun(&delete_digest, &end[2]);
+		QueryRun(&delete_digest, &ids[2]);
 	RoleChanged();
 }
 
@@ -578,12 +594,17 @@ account_rotate_api_key(PG_FUNCTION_ARGS)
 {
 	TimestampTz old_valid_until = GraceEnd(fcinfo, 1, DT_NOEND);
 	const Principal *p = KeyPerson(fcinfo);
-	NullableDatum row[3];
+	NullableDatum row[4];
+	KeyRules rules;
 	ApiKey key;
 	ApiKeySecret secret;
 	pg_uuid_t seen = CurrentSecret(p, PG_GETARG_UUID_P(0), row);
 	pg_uuid_t current;
 
+	rules = LockRules(p);
+	if (!row[3].isnull)
+		LockServiceAccount(p, DatumGetUUIDP(row[3].value));
+	p = PrincipalRequirePerson(); /* with the role that is locked now */
 	key = LockKey(p, PG_GETARG_UUID_P(0), KEY_ROTATE);
 	RefuseDead(&key);
 	current = CurrentSecret(p, &key.id, row);
@@ -592,7 +613,7 @@ account_rotate_api_key(PG_FUNCTION_ARGS)
 						errmsg("API key was rotated by another session"),
 						errhint("Look at the key again before you rotate it once more.")));
 	old_valid_until = GraceEnd(fcinfo, 1, key.expires_at);
-	ApiKeySecretMake(&secret, &p->workspace_id, DatumGetBool(row[2].value));
+	ApiKeySecretMake(&secret, &p->workspace_id, rules.is_revealable);
 	ReplaceSecret(p, &key, &current, old_valid_until, &secret);
 	WriteEvent(p, &key.id, key.name, "rotated", NULL);
 	PG_RETURN_DATUM(SecretResult(fcinfo, &key.id, &secret, old_valid_until));

@@ -6,7 +6,8 @@
  * account_data.api_key_digests that carries the whole answer: whose key, which
  * role, until when, which scopes and addresses.  What changes any of that
  * writes that row in the same transaction, so an answer is exactly as fresh as
- * the snapshot of the statement that asks.
+ * the snapshot of the statement that asks; who acts by a key from now on is
+ * proven by what is committed now.
  *
  * What is not shaped like a key is refused before any table is read.
  */
@@ -114,7 +115,7 @@ DigestOf(Datum key, uint8 *digest)
 
 /* The row whose digest is equal in full: the index stores only 32 bits of it. */
 static TupleTableSlot *
-BeginDigest(LookupScan *scan, const uint8 *digest)
+BeginDigest(LookupScan *scan, const uint8 *digest, bool is_latest)
 {
 	char value[VARHDRSZ + CRYPTO_SHA256_LEN];
 	ScanKeyData key;
@@ -123,7 +124,7 @@ BeginDigest(LookupScan *scan, const uint8 *digest)
 	SET_VARSIZE(value, sizeof(value));
 	memcpy(VARDATA(value), digest, CRYPTO_SHA256_LEN);
 	ScanKeyInit(&key, 1, HTEqualStrategyNumber, F_BYTEAEQ, PointerGetDatum(value));
-	for (slot = LookupBegin(scan, &by_digest, &key, 1, false); slot != NULL;
+	for (slot = LookupBegin(scan, &by_digest, &key, 1, is_latest); slot != NULL;
 		 slot = LookupNext(scan))
 	{
 		bytea *stored;
@@ -171,16 +172,16 @@ PrincipalOf(TupleTableSlot *slot)
 	p->role = CatalogEnumMember(ENUM_ROLE, DatumGetObjectId(values[COL_ROLE]));
 	p->region = CatalogEnumMember(ENUM_REGION, DatumGetObjectId(values[COL_REGION]));
 	p->proof = PROOF_API_KEY;
-	p->valid_until = DatumGetTimestampTz(values[COL_VALID_UNTIL]);
 	return p;
 }
 
 /*
  * Reads what a key proves.  The principal is given for every key that exists,
- * whatever its state; allowed_ips only when asked for.
+ * whatever its state; allowed_ips only when asked for.  Who asks until when it
+ * holds will rely on that later, so no old snapshot may answer.
  */
 static KeyState
-Prove(Datum key, Principal **principal, ArrayType **allowed_ips)
+Prove(Datum key, Principal **principal, TimestampTz *until, ArrayType **allowed_ips)
 {
 	uint8 digest[CRYPTO_SHA256_LEN];
 	LookupScan scan;
@@ -190,11 +191,13 @@ Prove(Datum key, Principal **principal, ArrayType **allowed_ips)
 	*principal = NULL;
 	if (!DigestOf(key, digest))
 		return KEY_NOT_FOUND;
-	slot = BeginDigest(&scan, digest);
+	slot = BeginDigest(&scan, digest, until != NULL);
 	if (slot != NULL)
 	{
 		state = StateOf(slot);
 		*principal = PrincipalOf(slot);
+		if (until != NULL)
+			*until = DatumGetTimestampTz(slot->tts_values[COL_VALID_UNTIL]);
 		if (allowed_ips != NULL)
 			*allowed_ips = ArrayColumn(slot, COL_ALLOWED_IPS);
 	}
@@ -202,25 +205,26 @@ Prove(Datum key, Principal **principal, ArrayType **allowed_ips)
 	return state;
 }
 
-/* Whether that secret still proves its key now, and the key's role now. */
-bool
-ApiKeyHolds(const pg_uuid_t *secret_id, AccountRole *role)
+/* Until when that secret proves its key, as things are now, and the key's role. */
+TimestampTz
+ApiKeyHoldsUntil(const pg_uuid_t *secret_id, AccountRole *role)
 {
 	ScanKeyData key;
 	LookupScan scan;
 	TupleTableSlot *slot;
-	bool holds = false;
+	TimestampTz until = DT_NOBEGIN;
 
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(secret_id));
 	slot = LookupBegin(&scan, &by_secret, &key, 1, true);
 	if (slot != NULL)
 	{
 		slot_getallattrs(slot);
-		holds = StateOf(slot) == KEY_VALID;
 		*role = CatalogEnumMember(ENUM_ROLE, DatumGetObjectId(slot->tts_values[COL_ROLE]));
+		if (StateOf(slot) == KEY_VALID)
+			until = DatumGetTimestampTz(slot->tts_values[COL_VALID_UNTIL]);
 	}
 	LookupEnd(&scan);
-	return holds;
+	return until;
 }
 
 /* Pure: no side effect, so it serves a standby and parallel plans too. */
@@ -230,7 +234,7 @@ account_verify_api_key(PG_FUNCTION_ARGS)
 {
 	Principal *principal;
 
-	if (Prove(PG_GETARG_DATUM(0), &principal, NULL) != KEY_VALID)
+	if (Prove(PG_GETARG_DATUM(0), &principal, NULL, NULL) != KEY_VALID)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(PrincipalResult(fcinfo, principal));
 }
@@ -243,11 +247,12 @@ account_authenticate(PG_FUNCTION_ARGS)
 	uint64 generation = RoleGeneration();
 	bool is_local = PG_ARGISNULL(1) || PG_GETARG_BOOL(1);
 	Principal *principal;
+	TimestampTz until;
 
-	if (PG_ARGISNULL(0) || Prove(PG_GETARG_DATUM(0), &principal, NULL) != KEY_VALID)
+	if (PG_ARGISNULL(0) || Prove(PG_GETARG_DATUM(0), &principal, &until, NULL) != KEY_VALID)
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_NOT_SIGNED_IN), errmsg("invalid API key"),
 						errhidestmt(true)));
-	PrincipalSet(principal, is_local, generation);
+	PrincipalSet(principal, is_local, generation, until);
 	UseNote(&principal->credential_id);
 	PG_RETURN_DATUM(PrincipalResult(fcinfo, principal));
 }
@@ -271,7 +276,7 @@ static KeyState
 Admit(FunctionCallInfo fcinfo, Principal **principal)
 {
 	ArrayType *allowed_ips = NULL;
-	KeyState state = Prove(PG_GETARG_DATUM(0), principal, &allowed_ips);
+	KeyState state = Prove(PG_GETARG_DATUM(0), principal, NULL, &allowed_ips);
 
 	if (state != KEY_VALID)
 		return state;
@@ -329,7 +334,7 @@ account_locate_api_key(PG_FUNCTION_ARGS)
 {
 	Principal *principal;
 
-	(void) Prove(PG_GETARG_DATUM(0), &principal, NULL);
+	(void) Prove(PG_GETARG_DATUM(0), &principal, NULL, NULL);
 	if (principal == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_OID(CatalogEnumOid(ENUM_REGION, principal->region));

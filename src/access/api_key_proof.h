@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "utils/timestamp.h"
 #include "utils/uuid.h"
 
 #include "base/catalog.h"
@@ -20,6 +21,6 @@
 #define API_KEY_SHOWN_HEX 8
 
 extern bool ApiKeyPrefixOk(const char *prefix, size_t len);
-extern bool ApiKeyHolds(const pg_uuid_t *secret_id, AccountRole *role);
+extern TimestampTz ApiKeyHoldsUntil(const pg_uuid_t *secret_id, AccountRole *role);
 
 #endif /* ACCOUNT_API_KEY_PROOF_H */

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "utils/timestamp.h"
 #include "utils/uuid.h"
 
 typedef struct Message
@@ -18,8 +19,12 @@ typedef struct Message
 	const char *payload;		   /* a JSON object without any secret; NULL: {} */
 	const char *secret_name;	   /* "code" or "token"; NULL: no secret */
 	const char *secret;			   /* joins the payload under that name when taken */
+	const pg_uuid_t *id;		   /* to withdraw it by; NULL: any */
+	TimestampTz valid_until;	   /* not delivered after; 0: no end */
 } Message;
 
+extern void OutboxInit(void);
 extern void OutboxSend(const Message *message);
+extern void OutboxWithdraw(const pg_uuid_t *id);
 
 #endif /* ACCOUNT_OUTBOX_H */

@@ -8,6 +8,7 @@
 
 #include "access/person.h"
 #include "access/role.h"
+#include "access/session.h"
 #include "base/args.h"
 #include "base/errors.h"
 #include "base/query.h"
@@ -24,18 +25,21 @@ static Statement find_user = {
  * False when there is no such user; raises when they are not a member there.
  */
 bool
-PersonEnter(Principal *principal, const pg_uuid_t *user_id, const pg_uuid_t *workspace_id)
+PersonEnter(Principal *principal, const pg_uuid_t *user_id, const pg_uuid_t *workspace_id,
+			TimestampTz *until)
 {
 	NullableDatum args[1] = {ArgUuid(user_id)};
 	NullableDatum row[2];
+	Membership membership;
 
 	if (!QueryRow(&find_user, args, row, 2))
 		return false;
 	principal->actor_id = *user_id;
 	principal->workspace_id = workspace_id != NULL ? *workspace_id : *DatumGetUUIDP(row[0].value);
 	principal->region = CatalogEnumMember(ENUM_REGION, DatumGetObjectId(row[1].value));
-	if (!RoleOfMember(&principal->workspace_id, user_id, &principal->role))
-		ErrorNotFound("workspace", &principal->workspace_id);
+	membership = MembershipRequire(&principal->workspace_id, user_id);
+	principal->role = membership.role;
+	*until = membership.until;
 	return true;
 }
 
@@ -47,12 +51,15 @@ account_act_as(PG_FUNCTION_ARGS)
 	uint64 generation = RoleGeneration();
 	bool is_local = PG_ARGISNULL(2) || PG_GETARG_BOOL(2);
 	Principal *principal = PrincipalMake(NULL);
+	pg_uuid_t *workspace_id;
+	TimestampTz until;
 
 	ArgRequired(fcinfo, 0, "user_id");
 	principal->proof = PROOF_TRUSTED;
-	if (!PersonEnter(principal, PG_GETARG_UUID_P(0), PG_ARGISNULL(1) ? NULL : PG_GETARG_UUID_P(1)))
+	workspace_id = PG_ARGISNULL(1) ? NULL : PG_GETARG_UUID_P(1);
+	if (!PersonEnter(principal, PG_GETARG_UUID_P(0), workspace_id, &until))
 		ErrorNotFound("user", PG_GETARG_UUID_P(0));
-	PrincipalSet(principal, is_local, generation);
+	PrincipalSet(principal, is_local, generation, until);
 	PG_RETURN_DATUM(PrincipalResult(fcinfo, principal));
 }
 
@@ -64,13 +71,16 @@ account_switch_workspace(PG_FUNCTION_ARGS)
 	uint64 generation = RoleGeneration();
 	const Principal *p = PrincipalRequirePerson();
 	Principal *principal;
+	Membership membership;
+	TimestampTz until;
 
 	ArgRequired(fcinfo, 0, "workspace_id");
 	principal = PrincipalMake(PrincipalScopes(p));
 	*principal = *p;
 	principal->workspace_id = *PG_GETARG_UUID_P(0);
-	if (!RoleOfMember(&principal->workspace_id, &principal->actor_id, &principal->role))
-		ErrorNotFound("workspace", &principal->workspace_id);
-	PrincipalSet(principal, principal->is_local, generation);
+	membership = MembershipRequire(&principal->workspace_id, &principal->actor_id);
+	principal->role = membership.role;
+	until = p->proof == PROOF_SESSION ? SessionHoldsUntil(&p->credential_id) : DT_NOEND;
+	PrincipalSet(principal, principal->is_local, generation, Min(until, membership.until));
 	PG_RETURN_DATUM(PrincipalResult(fcinfo, principal));
 }

@@ -12,6 +12,6 @@
 #include "access/principal.h"
 
 extern bool PersonEnter(Principal *principal, const pg_uuid_t *user_id,
-						const pg_uuid_t *workspace_id);
+						const pg_uuid_t *workspace_id, TimestampTz *until);
 
 #endif /* ACCOUNT_PERSON_H */

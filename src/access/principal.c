@@ -19,10 +19,8 @@
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/memutils.h"
 
 #include "access/api_key_proof.h"
 #include "access/principal.h"
@@ -35,14 +33,16 @@
 
 static char *account_principal = NULL; /* the setting: hexadecimal of a Principal */
 static Principal *acting = NULL;	   /* the same, parsed; NULL when nobody acts */
-static bool is_setting = false;		   /* true only inside PrincipalSet() */
+
+/* What PrincipalSet() is at work with; at any other time NULL. */
+static const Principal *being_set = NULL;
 
 /* What the last comparison with the tables gave. */
 static struct
 {
 	const Principal *of;
 	uint64 generation;
-	bool holds;
+	TimestampTz until; /* DT_NOBEGIN when it does not hold */
 } checked;
 
 static size_t
@@ -51,7 +51,7 @@ HeaderSize(void)
 	return MAXALIGN(sizeof(Principal));
 }
 
-/* The bytes of a setting that PrincipalSet() wrote. */
+/* The bytes of a setting that PrincipalSet() of the leader wrote. */
 static Principal *
 Decode(const char *hex)
 {
@@ -65,19 +65,27 @@ Decode(const char *hex)
 	return principal;
 }
 
+static Principal *
+CopyBeingSet(void)
+{
+	Principal *principal = AccountGucAlloc(being_set->size);
+
+	return principal == NULL ? NULL : memcpy(principal, being_set, being_set->size);
+}
+
 static bool
 CheckPrincipal(char **newval, void **extra, GucSource source)
 {
 	if ((*newval)[0] == '\0')
 		return true;
-	if (!is_setting && !InitializingParallelWorker)
+	if (being_set == NULL && !InitializingParallelWorker)
 	{
 		GUC_check_errcode(ERRCODE_ACCOUNT_DENIED);
 		GUC_check_errmsg("who is acting cannot be set directly");
 		GUC_check_errhint("Use account.authenticate, account.resume_session or account.act_as.");
 		return false;
 	}
-	*extra = Decode(*newval);
+	*extra = being_set != NULL ? CopyBeingSet() : Decode(*newval);
 	return *extra != NULL;
 }
 
@@ -107,7 +115,6 @@ PrincipalMake(const ArrayType *scopes)
 
 	principal->size = (uint32) size;
 	principal->has_scopes = scopes != NULL;
-	principal->valid_until = DT_NOEND;
 	if (scopes != NULL)
 		memcpy((char *) principal + HeaderSize(), scopes, VARSIZE(scopes));
 	return principal;
@@ -121,10 +128,11 @@ PrincipalScopes(const Principal *principal)
 								 : NULL;
 }
 
+/* principal is what value encodes; NULL when that is empty. */
 static void
-Assign(const char *value, bool is_local)
+Assign(const char *value, const Principal *principal, bool is_local)
 {
-	is_setting = true;
+	being_set = principal;
 	PG_TRY();
 	{
 		(void) set_config_option("account.principal", value, PGC_SUSET, PGC_S_SESSION,
@@ -132,38 +140,44 @@ Assign(const char *value, bool is_local)
 	}
 	PG_FINALLY();
 	{
-		is_setting = false;
+		being_set = NULL;
 	}
 	PG_END_TRY();
 }
 
 /*
  * Makes this principal act, to the end of the transaction or of the session.
- * generation is the one from before the proof was read.
+ * The proof holds until then unless the generation changes; generation is the
+ * one from before it was read.
  */
 void
-PrincipalSet(const Principal *principal, bool is_local, uint64 generation)
+PrincipalSet(const Principal *principal, bool is_local, uint64 generation, TimestampTz until)
 {
 	char *hex = palloc(principal->size * 2 + 1);
 
 	CryptoHex((const uint8 *) principal, principal->size, hex);
-	Assign(hex, is_local);
+	Assign(hex, principal, is_local);
 	pfree(hex);
 	acting->is_local = is_local;
 	checked.of = acting;
 	checked.generation = generation;
-	checked.holds = true;
+	checked.until = until;
 }
 
-/* Whether what was proven still is so; brings the role up to date. */
-static bool
-StillHolds(Principal *p)
+/* Until when what was proven holds, as things are now; brings the role up to date. */
+static TimestampTz
+HoldsUntil(Principal *p)
 {
+	TimestampTz until = DT_NOEND;
+	Membership membership;
+
 	if (p->proof == PROOF_API_KEY)
-		return ApiKeyHolds(&p->secret_id, &p->role);
-	if (p->proof == PROOF_SESSION && !SessionHolds(&p->credential_id))
-		return false;
-	return RoleOfMember(&p->workspace_id, &p->actor_id, &p->role);
+		return ApiKeyHoldsUntil(&p->secret_id, &p->role);
+	if (p->proof == PROOF_SESSION)
+		until = SessionHoldsUntil(&p->credential_id);
+	membership = MembershipOf(&p->workspace_id, &p->actor_id);
+	p->role = membership.role;
+	return Min(until, membership.until);
 }
 
 /* Who is acting, with the role they have now; NULL when nobody is. */
@@ -172,16 +186,16 @@ PrincipalCurrent(void)
 {
 	uint64 generation;
 
-	if (acting == NULL || acting->valid_until <= GetCurrentStatementStartTimestamp())
+	if (acting == NULL)
 		return NULL;
 	generation = RoleGeneration();
 	if (checked.of != acting || checked.generation != generation)
 	{
-		checked.holds = StillHolds(acting);
+		checked.until = HoldsUntil(acting);
 		checked.of = acting;
 		checked.generation = generation;
 	}
-	return checked.holds ? acting : NULL;
+	return checked.until > GetCurrentStatementStartTimestamp() ? acting : NULL;
 }
 
 const Principal *
@@ -269,25 +283,6 @@ PrincipalColumns(const Principal *p, Datum *values, bool *nulls)
 	nulls[7] = false;
 }
 
-/* The row type of the result, kept for as long as the call site lives. */
-static TupleDesc
-ResultDesc(FunctionCallInfo fcinfo)
-{
-	FmgrInfo *flinfo = fcinfo->flinfo;
-
-	if (flinfo->fn_extra == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(flinfo->fn_mcxt);
-		TupleDesc desc;
-
-		if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-			elog(ERROR, "return type must be a row type");
-		flinfo->fn_extra = BlessTupleDesc(CreateTupleDescCopy(desc));
-		MemoryContextSwitchTo(old);
-	}
-	return flinfo->fn_extra;
-}
-
 Datum
 PrincipalResult(FunctionCallInfo fcinfo, const Principal *principal)
 {
@@ -295,14 +290,14 @@ PrincipalResult(FunctionCallInfo fcinfo, const Principal *principal)
 	bool nulls[PRINCIPAL_COLUMNS];
 
 	PrincipalColumns(principal, values, nulls);
-	return HeapTupleGetDatum(heap_form_tuple(ResultDesc(fcinfo), values, nulls));
+	return ResultRow(fcinfo, values, nulls);
 }
 
 PG_FUNCTION_INFO_V1(account_reset_principal);
 Datum
 account_reset_principal(PG_FUNCTION_ARGS)
 {
-	Assign("", false);
+	Assign("", NULL, false);
 	PG_RETURN_VOID();
 }
 

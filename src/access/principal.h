@@ -31,7 +31,6 @@ typedef struct Principal
 	pg_uuid_t workspace_id;	 /* the active workspace */
 	pg_uuid_t credential_id; /* API key or session; unset when trusted */
 	pg_uuid_t secret_id;	 /* the very secret of that API key */
-	TimestampTz valid_until; /* DT_NOEND when the proof has no end */
 } Principal;
 
 #define PRINCIPAL_COLUMNS 8
@@ -39,7 +38,8 @@ typedef struct Principal
 extern void PrincipalInit(void);
 
 extern Principal *PrincipalMake(const ArrayType *scopes);
-extern void PrincipalSet(const Principal *principal, bool is_local, uint64 generation);
+extern void PrincipalSet(const Principal *principal, bool is_local, uint64 generation,
+						 TimestampTz until);
 extern const Principal *PrincipalCurrent(void);
 extern const Principal *PrincipalRequire(void);
 extern const Principal *PrincipalRequireRole(AccountRole min_role);

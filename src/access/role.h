@@ -7,14 +7,26 @@
 
 #include "postgres.h"
 
+#include "utils/array.h"
+#include "utils/timestamp.h"
 #include "utils/uuid.h"
 
 #include "base/catalog.h"
 
+/* What somebody is in a workspace, and until when that gives them access. */
+typedef struct Membership
+{
+	bool is_member;
+	AccountRole role;
+	TimestampTz until; /* DT_NOBEGIN: no access now; DT_NOEND: no end in sight */
+} Membership;
+
 extern void RoleInit(void);
 extern uint64 RoleGeneration(void);
 extern void RoleChanged(void);
-extern bool RoleOfMember(const pg_uuid_t *workspace_id, const pg_uuid_t *user_id,
-						 AccountRole *role);
+extern Membership MembershipOf(const pg_uuid_t *workspace_id, const pg_uuid_t *user_id);
+extern Membership MembershipRequire(const pg_uuid_t *workspace_id, const pg_uuid_t *user_id);
+
+extern ArrayType *RoleWorkspaces(AccountRole min_role);
 
 #endif /* ACCOUNT_ROLE_H */

@@ -15,6 +15,8 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 
 #include "access/seal.h"
@@ -135,51 +137,90 @@ Wrap(const pg_uuid_t *workspace_id, const MasterKey *master, const uint8 *key)
 			   : NULL;
 }
 
-/* Opens a wrapped data key into key, or raises. */
-static void
-Unwrap(const pg_uuid_t *workspace_id, const char *master_key_id, const bytea *wrapped, uint8 *key)
+/* A problem of the keyring in words; without one, *ok tells whether key was opened. */
+static const char *
+TryUnwrap(const pg_uuid_t *workspace_id, const char *master_key_id, const bytea *wrapped,
+		  uint8 *key, bool *ok)
 {
 	Binding binding = Bind("wrap", workspace_id, workspace_id);
 	MasterKey master;
 	const char *problem = KeyringFind(master_key_id, &master);
+
+	*ok = false;
+	if (problem != NULL)
+		return problem;
+	*ok = VARSIZE_ANY_EXHDR(wrapped) == WRAPPED_LEN &&
+		  CryptoOpen(master.key, &binding, sizeof(binding), (const uint8 *) VARDATA_ANY(wrapped),
+					 WRAPPED_LEN, key);
+	CryptoWipe(&master, sizeof(master));
+	return NULL;
+}
+
+/* Opens a wrapped data key into key, or raises. */
+static void
+Unwrap(const pg_uuid_t *workspace_id, const char *master_key_id, const bytea *wrapped, uint8 *key)
+{
 	bool ok;
+	const char *problem = TryUnwrap(workspace_id, master_key_id, wrapped, key, &ok);
 
 	if (problem != NULL)
 		Unavailable(master_key_id, problem);
-	ok = VARSIZE_ANY_EXHDR(wrapped) == WRAPPED_LEN &&
-		 CryptoOpen(master.key, &binding, sizeof(binding), (const uint8 *) VARDATA_ANY(wrapped),
-					WRAPPED_LEN, key);
-	CryptoWipe(&master, sizeof(master));
 	if (!ok)
 		Damaged("the data key of the workspace");
+}
+
+/* The workspace's data key as it is stored; false when it has none yet. */
+static bool
+ReadWrapped(const pg_uuid_t *workspace_id, char **master_key_id, bytea **wrapped)
+{
+	ScanKeyData scan_key;
+	LookupScan scan;
+	TupleTableSlot *slot;
+	bool found;
+	bool isnull;
+
+	ScanKeyInit(&scan_key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(workspace_id));
+	slot = LookupBegin(&scan, &data_key_lookup, &scan_key, 1, true);
+	found = slot != NULL;
+	if (found)
+	{
+		*master_key_id = TextDatumGetCString(slot_getattr(slot, DATA_KEY_MASTER_ATTNUM, &isnull));
+		*wrapped = DatumGetByteaPCopy(slot_getattr(slot, DATA_KEY_WRAPPED_ATTNUM, &isnull));
+	}
+	LookupEnd(&scan);
+	return found;
 }
 
 /* Reads the workspace's data key into key; false when it has none yet. */
 static bool
 ReadDataKey(const pg_uuid_t *workspace_id, uint8 *key)
 {
-	ScanKeyData scan_key;
-	LookupScan scan;
-	TupleTableSlot *slot;
-	char *master_key_id = NULL;
-	bytea *wrapped = NULL;
-	bool isnull;
+	char *master_key_id;
+	bytea *wrapped;
 
-	ScanKeyInit(&scan_key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(workspace_id));
-	slot = LookupBegin(&scan, &data_key_lookup, &scan_key, 1, true);
-	if (slot != NULL)
-	{
-		master_key_id = TextDatumGetCString(slot_getattr(slot, DATA_KEY_MASTER_ATTNUM, &isnull));
-		wrapped = DatumGetByteaPCopy(slot_getattr(slot, DATA_KEY_WRAPPED_ATTNUM, &isnull));
-	}
-	LookupEnd(&scan);
-	if (wrapped == NULL)
+	if (!ReadWrapped(workspace_id, &master_key_id, &wrapped))
 		return false;
 	Unwrap(workspace_id, master_key_id, wrapped, key);
 	return true;
 }
 
-/* Stores a new data key unless another session is faster; then reads whichever won. */
+/*
+ * Waits for every transaction that may have chosen an older master key and not
+ * yet committed what it wrapped; those that begin meanwhile choose the newest.
+ */
+void
+SealWaitForOthers(void)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, CatalogTable("data_keys"));
+	WaitForLockers(tag, ShareLock, false);
+}
+
+/*
+ * Stores a new data key unless another session is faster; then reads whichever
+ * won.  The table is locked before a master key is chosen: see above.
+ */
 static void
 MakeDataKey(const pg_uuid_t *workspace_id, uint8 *key)
 {
@@ -187,6 +228,7 @@ MakeDataKey(const pg_uuid_t *workspace_id, uint8 *key)
 	NullableDatum args[3];
 	bytea *wrapped = NULL;
 
+	LockRelationOid(CatalogTable("data_keys"), RowExclusiveLock);
 	SealMasterKey(&master);
 	if (CryptoRandom(key, CRYPTO_KEY_LEN))
 		wrapped = Wrap(workspace_id, &master, key);
@@ -204,6 +246,13 @@ MakeDataKey(const pg_uuid_t *workspace_id, uint8 *key)
 		Damaged("the data key of the workspace");
 }
 
+static void
+DataKey(const pg_uuid_t *workspace_id, uint8 *key)
+{
+	if (!ReadDataKey(workspace_id, key))
+		MakeDataKey(workspace_id, key);
+}
+
 /* A ciphertext that only this row of this workspace can open. */
 bytea *
 SealSecret(const pg_uuid_t *workspace_id, const pg_uuid_t *row_id, const char *secret, size_t len)
@@ -213,8 +262,7 @@ SealSecret(const pg_uuid_t *workspace_id, const pg_uuid_t *row_id, const char *s
 	uint8 key[CRYPTO_KEY_LEN];
 	bool ok;
 
-	if (!ReadDataKey(workspace_id, key))
-		MakeDataKey(workspace_id, key);
+	DataKey(workspace_id, key);
 	ok = CryptoSeal(key, &binding, sizeof(binding), secret, len, (uint8 *) VARDATA(sealed));
 	CryptoWipe(key, sizeof(key));
 	if (!ok)
@@ -222,24 +270,79 @@ SealSecret(const pg_uuid_t *workspace_id, const pg_uuid_t *row_id, const char *s
 	return sealed;
 }
 
+/* The secret in the clear, zero-terminated; NULL when the ciphertext does not open. */
+static char *
+OpenWith(const uint8 *key, const pg_uuid_t *workspace_id, const pg_uuid_t *row_id,
+		 const bytea *sealed)
+{
+	Binding binding = Bind("secret", workspace_id, row_id);
+	size_t sealed_len = VARSIZE_ANY_EXHDR(sealed);
+	char *secret = palloc0(sealed_len + 1);
+
+	return CryptoOpen(key, &binding, sizeof(binding), (const uint8 *) VARDATA_ANY(sealed),
+					  sealed_len, (uint8 *) secret)
+			   ? secret
+			   : NULL;
+}
+
 /* The secret in the clear, zero-terminated, palloc'd: the caller wipes it after use. */
 char *
 SealOpen(const pg_uuid_t *workspace_id, const pg_uuid_t *row_id, const bytea *sealed)
 {
-	Binding binding = Bind("secret", workspace_id, row_id);
-	size_t sealed_len = VARSIZE_ANY_EXHDR(sealed);
 	uint8 key[CRYPTO_KEY_LEN];
-	char *secret = palloc0(sealed_len + 1);
-	bool ok;
+	char *secret;
 
 	if (!ReadDataKey(workspace_id, key))
 		Damaged("the data key of the workspace");
-	ok = CryptoOpen(key, &binding, sizeof(binding), (const uint8 *) VARDATA_ANY(sealed), sealed_len,
-					(uint8 *) secret);
+	secret = OpenWith(key, workspace_id, row_id, sealed);
 	CryptoWipe(key, sizeof(key));
-	if (!ok)
+	if (secret == NULL)
 		Damaged("the sealed secret");
 	return secret;
+}
+
+/* The same for who must go on without it: what is wrong in words, or NULL and the secret. */
+const char *
+SealTryOpen(const pg_uuid_t *workspace_id, const pg_uuid_t *row_id, const bytea *sealed,
+			char **secret)
+{
+	uint8 key[CRYPTO_KEY_LEN];
+	char *master_key_id;
+	bytea *wrapped;
+	const char *problem;
+	bool ok;
+
+	*secret = NULL;
+	if (!ReadWrapped(workspace_id, &master_key_id, &wrapped))
+		return "the workspace has no data key";
+	problem = TryUnwrap(workspace_id, master_key_id, wrapped, key, &ok);
+	if (problem != NULL)
+		return psprintf("master key %s: %s", master_key_id, problem);
+	if (ok)
+		*secret = OpenWith(key, workspace_id, row_id, sealed);
+	CryptoWipe(key, sizeof(key));
+	return *secret == NULL ? "it was changed, cut off or moved from another row" : NULL;
+}
+
+/*
+ * What is stored of a secret that is too short to be hashed: HMAC-SHA-256 under
+ * a key derived from the data key.  Without the master key, nobody who reads
+ * the tables can try values; with it, only for this row of this workspace.
+ */
+void
+SealMac(const pg_uuid_t *workspace_id, const pg_uuid_t *row_id, const char *secret, size_t len,
+		uint8 mac[CRYPTO_SHA256_LEN])
+{
+	Binding binding = Bind("mac", workspace_id, row_id);
+	uint8 key[CRYPTO_KEY_LEN];
+	bool ok;
+
+	DataKey(workspace_id, key);
+	ok = CryptoHmacSha256(key, sizeof(key), &binding, sizeof(binding), key) &&
+		 CryptoHmacSha256(key, sizeof(key), secret, len, mac);
+	CryptoWipe(key, sizeof(key));
+	if (!ok)
+		Failed();
 }
 
 /* The same data key wrapped by another master key. */

@@ -9,7 +9,6 @@
 
 #include <limits.h>
 
-#include "access/detoast.h"
 #include "access/xact.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -20,17 +19,15 @@
 #include "access/person.h"
 #include "access/role.h"
 #include "access/session.h"
+#include "access/token.h"
 #include "access/use.h"
 #include "base/args.h"
-#include "base/crypto.h"
 #include "base/errors.h"
 #include "base/lookup.h"
 #include "base/query.h"
 #include "base/uuid.h"
 
-#define TOKEN_PREFIX "us_"
-#define TOKEN_BYTES 32
-#define TOKEN_LEN (sizeof(TOKEN_PREFIX) - 1 + 2 * TOKEN_BYTES)
+#define SESSION_PREFIX "us_"
 #define MAX_USER_AGENT 512
 
 /* The columns of account_data.sessions that are read here. */
@@ -85,14 +82,6 @@ Refuse(void)
 			(errcode(ERRCODE_ACCOUNT_NOT_SIGNED_IN), errmsg("invalid session"), errhidestmt(true)));
 }
 
-static void
-DigestOf(const char *token, size_t len, uint8 *digest)
-{
-	if (!CryptoSha256(token, len, digest))
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-						errmsg("could not compute a SHA-256 digest"), errhidestmt(true)));
-}
-
 /* Reads the row under slot; false when the session has ended. */
 static bool
 ReadSession(TupleTableSlot *slot, Session *session)
@@ -113,37 +102,30 @@ ReadSession(TupleTableSlot *slot, Session *session)
 }
 
 static bool
-FindByToken(const char *token, size_t len, Session *session)
+FindByDigest(const bytea *digest, Session *session)
 {
-	char value[VARHDRSZ + CRYPTO_SHA256_LEN];
-	uint8 digest[CRYPTO_SHA256_LEN];
 	ScanKeyData key;
 	LookupScan scan;
 	TupleTableSlot *slot;
 	bool found = false;
 
-	DigestOf(token, len, digest);
-	SET_VARSIZE(value, sizeof(value));
-	memcpy(VARDATA(value), digest, sizeof(digest));
-	ScanKeyInit(&key, 1, HTEqualStrategyNumber, F_BYTEAEQ, PointerGetDatum(value));
+	ScanKeyInit(&key, 1, HTEqualStrategyNumber, F_BYTEAEQ, PointerGetDatum(digest));
 	for (slot = LookupBegin(&scan, &by_digest, &key, 1, true); slot != NULL && !found;
 		 slot = LookupNext(&scan))
 	{
-		bytea *stored;
 		bool isnull;
+		bytea *stored = DatumGetByteaPP(slot_getattr(slot, COL_DIGEST + 1, &isnull));
 
-		stored = DatumGetByteaPP(slot_getattr(slot, COL_DIGEST + 1, &isnull));
-		found = VARSIZE_ANY_EXHDR(stored) == sizeof(digest) &&
-				CryptoEqual(VARDATA_ANY(stored), digest, sizeof(digest)) &&
+		found = CryptoEqual(VARDATA_ANY(stored), VARDATA_ANY(digest), CRYPTO_SHA256_LEN) &&
 				ReadSession(slot, session);
 	}
 	LookupEnd(&scan);
 	return found;
 }
 
-/* Whether that session has not ended. */
-bool
-SessionHolds(const pg_uuid_t *session_id)
+/* Until when that session lasts, as things are now. */
+TimestampTz
+SessionHoldsUntil(const pg_uuid_t *session_id)
 {
 	ScanKeyData key;
 	LookupScan scan;
@@ -155,7 +137,7 @@ SessionHolds(const pg_uuid_t *session_id)
 	slot = LookupBegin(&scan, &by_id, &key, 1, true);
 	holds = slot != NULL && ReadSession(slot, &session);
 	LookupEnd(&scan);
-	return holds;
+	return holds ? session.expires_at : DT_NOBEGIN;
 }
 
 PG_FUNCTION_INFO_V1(account_resume_session);
@@ -166,37 +148,18 @@ account_resume_session(PG_FUNCTION_ARGS)
 	bool is_local = PG_ARGISNULL(1) || PG_GETARG_BOOL(1);
 	Principal *principal = PrincipalMake(NULL);
 	Session session;
-	text *token;
+	TimestampTz until;
+	bytea *digest = PG_ARGISNULL(0) ? NULL : TokenDigest(SESSION_PREFIX, PG_GETARG_DATUM(0));
 
-	if (PG_ARGISNULL(0) || toast_raw_datum_size(PG_GETARG_DATUM(0)) - VARHDRSZ != TOKEN_LEN)
-		Refuse();
-	token = PG_GETARG_TEXT_PP(0);
-	if (!FindByToken(VARDATA_ANY(token), VARSIZE_ANY_EXHDR(token), &session))
+	if (digest == NULL || !FindByDigest(digest, &session))
 		Refuse();
 	principal->proof = PROOF_SESSION;
 	principal->credential_id = session.id;
-	principal->valid_until = session.expires_at;
-	if (!PersonEnter(principal, &session.user_id, NULL))
+	if (!PersonEnter(principal, &session.user_id, NULL, &until))
 		Refuse();
-	PrincipalSet(principal, is_local, generation);
+	PrincipalSet(principal, is_local, generation, Min(until, session.expires_at));
 	UseNote(&session.id);
 	PG_RETURN_DATUM(PrincipalResult(fcinfo, principal));
-}
-
-/* A new token: what its holder shows, and what is stored of it. */
-static void
-MakeToken(char *token, bytea *digest)
-{
-	uint8 random[TOKEN_BYTES];
-
-	if (!CryptoRandom(random, sizeof(random)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values")));
-	strcpy(token, TOKEN_PREFIX);
-	CryptoHex(random, sizeof(random), token + sizeof(TOKEN_PREFIX) - 1);
-	CryptoWipe(random, sizeof(random));
-	SET_VARSIZE(digest, VARHDRSZ + CRYPTO_SHA256_LEN);
-	DigestOf(token, TOKEN_LEN, (uint8 *) VARDATA(digest));
 }
 
 static char *
@@ -220,8 +183,9 @@ account_open_session(PG_FUNCTION_ARGS)
 	TimestampTz now = GetCurrentStatementStartTimestamp();
 	TimestampTz expires_at = now + (TimestampTz) account_session_lifetime * USECS_PER_SEC;
 	Principal person;
+	TimestampTz until;
 	char token[TOKEN_LEN + 1];
-	bytea *digest = palloc(VARHDRSZ + CRYPTO_SHA256_LEN);
+	bytea *digest;
 	char *user_agent = UserAgent(fcinfo, 2);
 	pg_uuid_t id;
 	NullableDatum args[7];
@@ -229,10 +193,10 @@ account_open_session(PG_FUNCTION_ARGS)
 	bool nulls[3] = {false, false, false};
 
 	ArgRequired(fcinfo, 0, "user_id");
-	if (!PersonEnter(&person, PG_GETARG_UUID_P(0), NULL))
+	if (!PersonEnter(&person, PG_GETARG_UUID_P(0), NULL, &until))
 		ErrorNotFound("user", PG_GETARG_UUID_P(0));
 	UuidNew(&id);
-	MakeToken(token, digest);
+	TokenMake(SESSION_PREFIX, token, &digest);
 	args[0] = ArgUuid(&id);
 	args[1] = ArgUuid(&person.actor_id);
 	args[2] = ArgTime(now);

@@ -7,9 +7,10 @@
 
 #include "postgres.h"
 
+#include "utils/timestamp.h"
 #include "utils/uuid.h"
 
 extern void SessionInit(void);
-extern bool SessionHolds(const pg_uuid_t *session_id);
+extern TimestampTz SessionHoldsUntil(const pg_uuid_t *session_id);
 
 #endif /* ACCOUNT_SESSION_H */

@@ -10,6 +10,7 @@
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/typcache.h"
 
 #include "base/args.h"
 #include "base/errors.h"
@@ -87,14 +88,27 @@ ArgGetRole(FunctionCallInfo fcinfo, int n, const char *what)
 	return (AccountRole) CatalogEnumMember(ENUM_ROLE, PG_GETARG_OID(n));
 }
 
+/* The row type that the function returns; one with a name is in the type cache. */
+static TupleDesc
+ResultDesc(FunctionCallInfo fcinfo)
+{
+	Oid type = get_fn_expr_rettype(fcinfo->flinfo);
+	TupleDesc desc;
+
+	if (OidIsValid(type) && type != RECORDOID)
+	{
+		desc = lookup_type_cache(type, TYPECACHE_TUPDESC)->tupDesc;
+		if (desc != NULL)
+			return desc;
+	}
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	return BlessTupleDesc(desc);
+}
+
 /* A row of the function's declared result type. */
 Datum
 ResultRow(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 {
-	TupleDesc desc;
-
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	desc = BlessTupleDesc(desc);
-	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
+	return HeapTupleGetDatum(heap_form_tuple(ResultDesc(fcinfo), values, nulls));
 }

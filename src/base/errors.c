@@ -32,3 +32,22 @@ ErrorNotFound(const char *kind, const pg_uuid_t *id)
 	ereport(ERROR, (errcode(ERRCODE_ACCOUNT_NOT_FOUND),
 					errmsg("%s %s does not exist", kind, UuidText(id))));
 }
+
+static void
+HideStatement(void *arg)
+{
+	errhidestmt(true);
+}
+
+/*
+ * For functions that take a secret: until the caller pops error_context_stack,
+ * no error from anywhere writes the statement to the server log.
+ */
+void
+ErrorHideStatement(ErrorContextCallback *callback)
+{
+	callback->callback = HideStatement;
+	callback->arg = NULL;
+	callback->previous = error_context_stack;
+	error_context_stack = callback;
+}

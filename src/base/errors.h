@@ -24,6 +24,7 @@
 
 extern void ErrorNotSignedIn(void) pg_attribute_noreturn();
 extern void ErrorDenied(const char *detail) pg_attribute_noreturn();
+extern void ErrorHideStatement(ErrorContextCallback *callback);
 extern void ErrorNotFound(const char *kind, const pg_uuid_t *id) pg_attribute_noreturn();
 
 #endif /* ACCOUNT_ERRORS_H */

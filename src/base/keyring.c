@@ -146,10 +146,15 @@ TakeLines(FILE *source)
 {
 	char line[MAX_LINE];
 	const char *problem = NULL;
+	bool in_comment = false; /* one that goes on behind the end of the buffer */
 
 	keyring.count = 0;
 	while (problem == NULL && fgets(line, sizeof(line), source) != NULL)
-		problem = TakeLine(line);
+	{
+		if (!in_comment)
+			problem = TakeLine(line);
+		in_comment = (in_comment || line[0] == '#') && strchr(line, '\n') == NULL;
+	}
 	CryptoWipe(line, sizeof(line));
 	if (problem == NULL && ferror(source))
 		problem = "it could not be read";
@@ -318,6 +323,17 @@ ReadFile(const char *path, char *buffer, size_t size)
 	return len;
 }
 
+/* Whether one more key would leave a file that can be read. */
+static const char *
+CheckRoom(void)
+{
+	const char *problem = Load();
+
+	if (problem == NULL && keyring.count == MAX_MASTER_KEYS)
+		problem = "it holds 64 master keys, the most there may be";
+	return problem;
+}
+
 /*
  * Adds a new random key at the end of the file, which is replaced whole, so
  * that a crash leaves the old file or the new one.  Callers hold a lock that
@@ -327,6 +343,7 @@ const char *
 KeyringAddToFile(bool only_if_absent, bool *added)
 {
 	const char *path = KeyringFilePath();
+	const char *problem;
 	char temporary[MAXPGPATH + 8];
 	char old[MAX_MASTER_KEYS * MAX_LINE];
 	char line[KEY_HEX_LEN + 2];
@@ -336,8 +353,13 @@ KeyringAddToFile(bool only_if_absent, bool *added)
 	bool ok;
 
 	*added = false;
-	if (stat(path, &st) == 0 && only_if_absent)
-		return NULL;
+	if (stat(path, &st) == 0)
+	{
+		if (only_if_absent)
+			return NULL;
+		if ((problem = CheckRoom()) != NULL)
+			return problem;
+	}
 	snprintf(temporary, sizeof(temporary), "%s.new", path);
 	if (unlink(temporary) != 0 && errno != ENOENT)
 		return "a left-over new file could not be removed";

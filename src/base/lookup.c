@@ -15,7 +15,9 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "storage/lmgr.h"
+#include "storage/procarray.h"
 #include "utils/inval.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -74,6 +76,18 @@ LockRelations(Lookup *lookup)
 	}
 }
 
+/*
+ * What is committed now.  GetLatestSnapshot() refuses in parallel mode for want
+ * of a use for it; policies are one.
+ */
+static Snapshot
+LatestSnapshot(void)
+{
+	static SnapshotData latest = {.snapshot_type = SNAPSHOT_MVCC};
+
+	return RegisterSnapshot(IsInParallelMode() ? GetSnapshotData(&latest) : GetLatestSnapshot());
+}
+
 /* The first row that matches, or NULL; LookupEnd() is due in either case. */
 TupleTableSlot *
 LookupBegin(LookupScan *scan, Lookup *lookup, ScanKey keys, int nkeys, bool is_latest)
@@ -83,7 +97,7 @@ LookupBegin(LookupScan *scan, Lookup *lookup, ScanKey keys, int nkeys, bool is_l
 	LockRelations(lookup);
 	scan->table = table_open(lookup->table_oid, NoLock);
 	scan->index = index_open(lookup->index_oid, NoLock);
-	scan->latest = is_latest ? RegisterSnapshot(GetLatestSnapshot()) : NULL;
+	scan->latest = is_latest ? LatestSnapshot() : NULL;
 	snapshot = is_latest ? scan->latest : GetActiveSnapshot();
 	scan->slot = table_slot_create(scan->table, NULL);
 	scan->scan = AccountIndexBeginScan(scan->table, scan->index, snapshot, nkeys);

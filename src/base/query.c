@@ -89,6 +89,20 @@ Prepare(Statement *statement)
 	SPI_keepplan(statement->plan);
 }
 
+/*
+ * A plan is kept for long, and one made while its table was empty would read
+ * the whole of it when it is full.  Undone by SwitchBack().
+ */
+static void
+PlanByIndex(void)
+{
+	static const char *const ways[] = {"enable_seqscan", "enable_bitmapscan"};
+
+	for (size_t i = 0; i < lengthof(ways); i++)
+		(void) set_config_option(ways[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
+								 0, false);
+}
+
 /* Runs the plan inside a switch; returns the rows it processed. */
 static uint64
 Execute(Statement *statement, const NullableDatum *args)
@@ -99,6 +113,8 @@ Execute(Statement *statement, const NullableDatum *args)
 	int result;
 
 	Prepare(statement);
+	if (statement->by_index)
+		PlanByIndex();
 	for (int i = 0; i < statement->nargs; i++)
 	{
 		values[i] = args[i].value;
@@ -201,6 +217,8 @@ QueryEach(Statement *statement, const NullableDatum *args, int ncolumns,
 	Assert(statement->mode != QUERY_FRESH && ncolumns <= QUERY_MAX_COLUMNS);
 	SwitchToOwner(&s);
 	Prepare(statement);
+	if (statement->by_index)
+		PlanByIndex();
 	for (int i = 0; i < statement->nargs; i++)
 	{
 		values[i] = args[i].value;

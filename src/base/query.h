@@ -17,7 +17,7 @@
 
 #include "base/catalog.h"
 
-#define QUERY_MAX_ARGS 16
+#define QUERY_MAX_ARGS 20
 #define QUERY_MAX_COLUMNS 24
 
 typedef enum
@@ -31,6 +31,7 @@ typedef struct Statement
 {
 	const char *types; /* "uuid, text, account.role" */
 	QueryMode mode;
+	bool by_index; /* never planned as a scan of a whole table */
 	const char *sql;
 	/* filled by the first run */
 	struct _SPI_plan *plan;

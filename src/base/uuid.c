@@ -47,6 +47,18 @@ UuidNew(pg_uuid_t *uuid)
 	uuid->data[8] = 0x80 | (uuid->data[8] & 0x3f);
 }
 
+/* No id made at that time or later is smaller. */
+void
+UuidFloor(pg_uuid_t *uuid, TimestampTz time)
+{
+	int64 unix_ms = time / 1000 +
+					(int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000;
+
+	memset(uuid, 0, sizeof(*uuid));
+	for (int i = 0; i < 6; i++)
+		uuid->data[i] = (uint8) (unix_ms >> (40 - 8 * i));
+}
+
 /* The canonical text form, palloc'd. */
 char *
 UuidText(const pg_uuid_t *uuid)

@@ -7,9 +7,11 @@
 
 #include "postgres.h"
 
+#include "utils/timestamp.h"
 #include "utils/uuid.h"
 
 extern void UuidNew(pg_uuid_t *uuid);
+extern void UuidFloor(pg_uuid_t *uuid, TimestampTz time);
 extern char *UuidText(const pg_uuid_t *uuid);
 
 static inline bool

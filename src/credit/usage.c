@@ -103,12 +103,11 @@ static void
 RequireViewer(const pg_uuid_t *workspace_id)
 {
 	const Principal *p = PrincipalRequire();
-	AccountRole role;
 
 	if (UuidEqual(&p->workspace_id, workspace_id))
 		return;
 	if (p->proof == PROOF_API_KEY || p->is_service_account ||
-		!RoleOfMember(workspace_id, &p->actor_id, &role))
+		MembershipOf(workspace_id, &p->actor_id).until <= GetCurrentStatementStartTimestamp())
 		ErrorNotFound("workspace", workspace_id);
 }
 

@@ -22,49 +22,56 @@
 #include "base/args.h"
 #include "base/errors.h"
 
-static const char *const usage_functions[] = {"acting",
-											  "authenticate",
-											  "resume_session",
-											  "switch_workspace",
-											  "reset_principal",
-											  "current_principal",
-											  "current_user_id",
-											  "current_workspace_id",
-											  "has_role",
-											  "workspace_ids",
-											  "has_scope",
-											  "require_role",
-											  "verify_api_key",
-											  "admit",
-											  "locate_api_key",
-											  "create_api_key",
-											  "rename_api_key",
-											  "rotate_api_key",
-											  "revoke_api_key",
-											  "revoke_api_keys",
-											  "disable_api_key",
-											  "enable_api_key",
-											  "reveal_api_key",
-											  "create_service_account",
-											  "delete_service_account",
-											  "set_service_account_role",
-											  "update_team_settings",
-											  "balance_at",
-											  "read_balance",
-											  "usage_report",
-											  "usage_total",
-											  NULL};
+/* clang-format off */
+static const char *const usage_functions[] = {
+	/* acting */
+	"acting", "authenticate", "resume_session", "switch_workspace", "reset_principal",
+	"current_principal", "current_user_id", "current_workspace_id",
+	"has_role", "workspace_ids", "has_scope", "require_role",
+	/* keys */
+	"verify_api_key", "admit", "locate_api_key",
+	"create_api_key", "rename_api_key", "rotate_api_key", "revoke_api_key", "revoke_api_keys",
+	"disable_api_key", "enable_api_key", "reveal_api_key",
+	"create_service_account", "delete_service_account", "set_service_account_role",
+	/* people */
+	"add_email", "resend_email_code", "verify_email", "set_primary_email", "remove_email",
+	/* workspaces */
+	"update_team_settings", "create_team", "delete_team", "joinable_teams", "join_team",
+	"set_member_role", "remove_member", "leave_team", "transfer_ownership",
+	"invite_member", "resend_invite", "cancel_invite", "create_invite_link", "invite_info",
+	"accept_invite",
+	/* plans */
+	"require_limit", "within_limit", "upload_allowed", "has_feature",
+	"cancel_subscription", "resume_subscription", "change_cycle", "set_seats",
+	/* credit */
+	"balance_at", "read_balance", "usage_report", "usage_total",
+	NULL
+};
 
-static const char *const usage_views[] = {"api_keys", "service_accounts", "balance", "transactions",
-										  "holds",	  "grants",			  NULL};
+static const char *const usage_views[] = {
+	"api_keys", "service_accounts", "emails", "workspaces", "members", "invites",
+	"plans", "limits", "subscription",
+	"balance", "transactions", "holds", "grants",
+	NULL
+};
 
 static const char *const service_functions[] = {
-	"act_as", "open_session", "sign_up", "check_username", "charge", "charge_many",
-	"hold",	  "settle",		  "release", "grant_credits",  "refund", NULL};
+	"act_as", "open_session", "sign_up", "check_username",
+	"take_messages", "mark_sent", "mark_failed",
+	"start_subscription", "renew_subscription",
+	"charge", "charge_many", "hold", "settle", "release", "grant_credits", "refund",
+	NULL
+};
 
-static const char *const operator_functions[] = {"rotate_master_key", "health", "grant_credits",
-												 "adjust_credits",	  "refund", "verify_ledger",
-												 "ledger_checkpoint", NULL};
+static const char *const operator_functions[] = {
+	"rotate_master_key", "health", "dead_letters", "retry_dead_letter",
+	"set_plan", "set_plan_limit", "set_plan_feature", "override_limit", "end_limit_override",
+	"provision_enterprise",
+	"grant_credits", "adjust_credits", "refund", "expire_credits", "verify_ledger",
+	"ledger_checkpoint",
+	NULL
+};
+/* clang-format on */
 
 static List *
 DoorName(const char *name)

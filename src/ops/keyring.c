@@ -22,6 +22,7 @@
 
 static Statement count_remaining = {
 	.types = "text",
+	.mode = QUERY_FRESH,
 	.sql = "SELECT count(*) FROM account_data.data_keys WHERE master_key_id <> $1",
 };
 
@@ -138,6 +139,7 @@ account_rotate_master_key(PG_FUNCTION_ARGS)
 			ReadCommandAgain(master.id);
 		SealMasterKey(&master);
 	}
+	SealWaitForOthers();
 	SealRegister(&master);
 	args[0] = ArgText(master.id);
 	args[1] = ArgDatum(Int64GetDatum(max_rows));

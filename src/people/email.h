@@ -10,5 +10,7 @@
 #include "fmgr.h"
 
 extern char *EmailNormalise(const text *email);
+extern void EmailRefuseTaken(const char *email);
+extern bool EmailIsCompany(const char *email);
 
 #endif /* ACCOUNT_EMAIL_H */

@@ -3,7 +3,8 @@
  *		People: signing up.
  *
  * A sign-up is one transaction: the user, their primary address, their personal
- * workspace of the same name with them as its owner, and what they sign in with.
+ * workspace of the same name with them as its owner, what they sign in with, and
+ * the message that verifies the address unless it was verified already.
  */
 #include "postgres.h"
 
@@ -23,6 +24,7 @@
 #include "base/query.h"
 #include "base/uuid.h"
 #include "people/email.h"
+#include "people/email_code.h"
 #include "people/user.h"
 #include "people/username.h"
 
@@ -58,11 +60,6 @@ static Statement insert_user = {
 		"  VALUES ($4, $1, 'owner', $5))"
 		" INSERT INTO account_data.emails (user_id, email, is_primary, added_at, verified_at)"
 		"  VALUES ($1, $7, true, $5, CASE WHEN $8 THEN $5 END)",
-};
-
-static Statement find_verified = {
-	.types = "text",
-	.sql = "SELECT true FROM account_data.emails WHERE email = $1 AND verified_at IS NOT NULL",
 };
 
 static Statement insert_password = {
@@ -139,18 +136,6 @@ RefuseCode(FunctionCallInfo fcinfo, int n, const char *kind)
 				(errcode(ERRCODE_ACCOUNT_NOT_FOUND), errmsg("%s code does not exist", kind)));
 }
 
-/* An unverified address blocks nobody; a verified one is somebody's. */
-static void
-RefuseTakenEmail(const char *email)
-{
-	NullableDatum args[1] = {ArgText(email)};
-	NullableDatum row[1];
-
-	if (QueryRow(&find_verified, args, row, 1))
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_TAKEN),
-						errmsg("email address \"%s\" already exists", email)));
-}
-
 static void
 InsertUser(const pg_uuid_t *user_id, const pg_uuid_t *workspace_id, const char *username,
 		   AccountRegion region, const char *display_name, const char *email, bool is_verified)
@@ -218,12 +203,16 @@ account_sign_up(PG_FUNCTION_ARGS)
 	UuidNew(user_id);
 	UuidNew(&workspace_id);
 	UsernameTake(username, region);
-	RefuseTakenEmail(email);
+	EmailRefuseTaken(email);
 	InsertUser(user_id, &workspace_id, username, region, display_name, email, is_verified);
 	if (password_hash != NULL)
 		InsertPassword(user_id, password_hash);
 	if (identity != NULL)
 		InsertIdentity(user_id, identity);
+	if (!is_verified)
+		EmailCodeSend(
+			&(Person){.user_id = *user_id, .workspace_id = workspace_id, .username = username},
+			email);
 	EventWrite(&(Event){.workspace_id = &workspace_id,
 						.resource_type = "onboarding",
 						.resource_id = user_id,

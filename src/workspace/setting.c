@@ -71,9 +71,10 @@ static Statement apply_patch = {
 		" WHERE was -> key IS DISTINCT FROM now -> key",
 };
 
-/* Where keys are shown once there is no ciphertext of any. */
+/* Where keys are shown once there is no ciphertext of any: also of one made while this waited. */
 static Statement forget_seals = {
 	.types = "uuid",
+	.mode = QUERY_FRESH,
 	.sql =
 		"UPDATE account_data.api_key_secrets s SET sealed = NULL"
 		" FROM account_data.workspaces w"

@@ -51,9 +51,8 @@ sub includes_upward
 {
 	my ($path, $text) = @_;
 	my ($area) = $path =~ m{^src/(\w+)/} or return ();
-	my @areas = $text =~ m{^\s*#\s*include\s*"(\w+)/}mg;
-	return map { "$path includes $_/" }
-	  grep { exists $floor{$_} && $floor{$_} > $floor{$area} } @areas;
+	my @headers = grep { -e "src/$_" } $text =~ m{^\s*#\s*include\s*"(\w+/\w+\.h)"}mg;
+	return map { "$path includes $_" } grep { $floor{ s{/.*}{}r } > $floor{$area} } @headers;
 }
 
 my %source = map { $_ => without_comments(slurp($_)) } glob 'src/*.[ch] src/*/*.[ch]';

@@ -1,0 +1,250 @@
+/*
+ * plan.c
+ *		What the plan of a workspace allows.
+ *
+ * The limit of a workspace is, in this order: its override while that lasts; zero
+ * when its licence has lapsed; the operator's row for its plan; the row shipped;
+ * none.  account.limits says the same in SQL.
+ *
+ * All of it is read by what is committed now, through the indexes: a guard must
+ * not be held off by an old snapshot, and these reads run in triggers and
+ * whenever a role is looked up.  Nothing is cached, so nothing has to be told.
+ *
+ * These functions take no lock.  A caller that must be exact locks what it counts
+ * (the row of usage_counts, or of the workspace), reads the count, calls
+ * PlanRequire() and writes.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "common/int.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+
+#include "base/errors.h"
+#include "base/lookup.h"
+#include "base/query.h"
+#include "workspace/plan.h"
+#include "workspace/subscription.h"
+
+/* The third column of the four tables keyed by a plan and a name, and of the overrides. */
+#define VALUE_ATTNUM 3
+#define OVERRIDE_END_ATTNUM 4
+
+#define MEMBERS "members"
+
+static Lookup operator_limits = {.table = "plan_limits", .index = "plan_limits_pkey"};
+static Lookup shipped_limits = {.table = "plan_limit_defaults",
+								.index = "plan_limit_defaults_pkey"};
+static Lookup operator_features = {.table = "plan_features", .index = "plan_features_pkey"};
+static Lookup shipped_features = {.table = "plan_feature_defaults",
+								  .index = "plan_feature_defaults_pkey"};
+static Lookup overrides = {.table = "limit_overrides", .index = "limit_overrides_pkey"};
+
+static Statement knows_limit = {
+	.types = "text",
+	.mode = QUERY_READ,
+	.sql = "SELECT true FROM account_data.plan_limits_in_force WHERE name = $1 LIMIT 1",
+};
+
+/* The next plan above $1 that allows $3 of $2. */
+static Statement find_lifting_plan = {
+	.types = "text, text, bigint",
+	.mode = QUERY_READ,
+	.sql = "SELECT p.plan, coalesce(l.max_value::text, 'any number')"
+		   " FROM account_data.plans_in_force p"
+		   " LEFT JOIN account_data.plan_limits_in_force l ON l.plan = p.plan AND l.name = $2"
+		   " WHERE p.position > (SELECT position FROM account_data.plans_in_force WHERE plan = $1)"
+		   "  AND coalesce(l.max_value, 9223372036854775807) >= $3"
+		   " ORDER BY p.position LIMIT 1",
+};
+
+/* The first row of a table whose key is two texts, or a uuid and a text. */
+static TupleTableSlot *
+BeginPair(LookupScan *scan, Lookup *lookup, RegProcedure first_equal, Datum first,
+		  const char *second)
+{
+	ScanKeyData keys[2];
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, first_equal, first);
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(second));
+	return LookupBegin(scan, lookup, keys, 2, true);
+}
+
+/* A bigint of which NULL means no limit. */
+static int64
+MaxValue(TupleTableSlot *slot)
+{
+	bool isnull;
+	Datum value = slot_getattr(slot, VALUE_ATTNUM, &isnull);
+
+	return isnull ? PLAN_UNLIMITED : DatumGetInt64(value);
+}
+
+static bool
+ReadLimit(Lookup *lookup, const char *plan, const char *name, int64 *max_value)
+{
+	LookupScan scan;
+	TupleTableSlot *slot = BeginPair(&scan, lookup, F_TEXTEQ, CStringGetTextDatum(plan), name);
+
+	if (slot != NULL)
+		*max_value = MaxValue(slot);
+	LookupEnd(&scan);
+	return slot != NULL;
+}
+
+static int64
+LimitOfPlan(const char *plan, const char *name)
+{
+	int64 max_value = PLAN_UNLIMITED;
+
+	if (!ReadLimit(&operator_limits, plan, name, &max_value))
+		(void) ReadLimit(&shipped_limits, plan, name, &max_value);
+	return max_value;
+}
+
+/* The override of a workspace that has not ended; when it does. */
+static bool
+ReadOverride(const pg_uuid_t *workspace_id, const char *name, int64 *max_value,
+			 TimestampTz *ends_at)
+{
+	LookupScan scan;
+	TupleTableSlot *slot = BeginPair(&scan, &overrides, F_UUID_EQ, UUIDPGetDatum(workspace_id),
+									 name);
+	bool is_in_force = false;
+
+	if (slot != NULL)
+	{
+		bool isnull;
+		Datum end = slot_getattr(slot, OVERRIDE_END_ATTNUM, &isnull);
+
+		*max_value = MaxValue(slot);
+		*ends_at = isnull ? DT_NOEND : DatumGetTimestampTz(end);
+		is_in_force = *ends_at > GetCurrentStatementStartTimestamp();
+	}
+	LookupEnd(&scan);
+	return is_in_force;
+}
+
+/* The limit a workspace would have on that plan. */
+int64
+PlanLimitUnder(const pg_uuid_t *workspace_id, const char *plan, const char *name)
+{
+	int64 max_value;
+	TimestampTz ends_at;
+
+	if (ReadOverride(workspace_id, name, &max_value, &ends_at))
+		return max_value;
+	return LimitOfPlan(plan, name);
+}
+
+/* How much a workspace may have of something; PLAN_UNLIMITED where nothing limits it. */
+int64
+PlanLimit(const pg_uuid_t *workspace_id, const char *name)
+{
+	PlanInForce current;
+	int64 max_value;
+	TimestampTz ends_at;
+
+	if (ReadOverride(workspace_id, name, &max_value, &ends_at))
+		return max_value;
+	SubscriptionPlan(workspace_id, &current);
+	return current.is_lapsed ? 0 : LimitOfPlan(current.plan, name);
+}
+
+bool
+PlanHasFeature(const pg_uuid_t *workspace_id, const char *feature)
+{
+	PlanInForce current;
+	LookupScan scan;
+	TupleTableSlot *slot;
+	bool is_decided;
+	bool has = false;
+	bool isnull;
+
+	SubscriptionPlan(workspace_id, &current);
+	if (current.is_lapsed)
+		return false;
+	slot = BeginPair(&scan, &operator_features, F_TEXTEQ, CStringGetTextDatum(current.plan),
+					 feature);
+	is_decided = slot != NULL;
+	if (is_decided)
+		has = DatumGetBool(slot_getattr(slot, VALUE_ATTNUM, &isnull));
+	LookupEnd(&scan);
+	if (is_decided)
+		return has;
+	slot = BeginPair(&scan, &shipped_features, F_TEXTEQ, CStringGetTextDatum(current.plan),
+					 feature);
+	has = slot != NULL;
+	LookupEnd(&scan);
+	return has;
+}
+
+/* Whether any plan has a limit of that name. */
+bool
+PlanKnowsLimit(const char *name)
+{
+	NullableDatum args[1] = {ArgText(name)};
+
+	return QueryRun(&knows_limit, args) > 0;
+}
+
+static const char *
+LiftingHint(const PlanInForce *current, const char *name, int64 wanted)
+{
+	NullableDatum args[3] = {ArgText(current->plan), ArgText(name),
+							 ArgDatum(Int64GetDatum(wanted))};
+	NullableDatum row[2];
+
+	if (current->is_lapsed)
+		return "The licence has ended; renew it.";
+	if (!QueryRow(&find_lifting_plan, args, row, 2))
+		return "No plan allows more; an operator can, with account.override_limit.";
+	return psprintf("The plan %s allows %s.", TextDatumGetCString(row[0].value),
+					TextDatumGetCString(row[1].value));
+}
+
+/*
+ * Raises PT402 when a workspace that uses that much may not have this much more.
+ * Adding nothing is always allowed, also above the limit.
+ */
+void
+PlanRequire(const pg_uuid_t *workspace_id, const char *name, int64 used, int64 adding)
+{
+	int64 max_value = PlanLimit(workspace_id, name);
+	PlanInForce current;
+	int64 wanted;
+
+	if (pg_add_s64_overflow(used, adding, &wanted))
+		wanted = PG_INT64_MAX;
+	if (adding <= 0 || max_value == PLAN_UNLIMITED || wanted <= max_value)
+		return;
+	SubscriptionPlan(workspace_id, &current);
+	ereport(ERROR, (errcode(ERRCODE_ACCOUNT_PAYMENT), errmsg("plan limit reached: %s", name),
+					errdetail("The limit is %lld; %lld are used and %lld would be added.",
+							  (long long) max_value, (long long) used, (long long) adding),
+					errhint("%s", LiftingHint(&current, name, wanted))));
+}
+
+/*
+ * Whether the members of a workspace other than its owner are locked out now: it
+ * is allowed no members.  *until, when asked for, is when the answer may change by
+ * itself; every other change of it calls RoleChanged().
+ */
+bool
+PlanLocksMembers(const pg_uuid_t *workspace_id, TimestampTz *until)
+{
+	PlanInForce current;
+	int64 max_value;
+	TimestampTz next;
+
+	if (!ReadOverride(workspace_id, MEMBERS, &max_value, &next))
+	{
+		SubscriptionPlan(workspace_id, &current);
+		max_value = current.is_lapsed ? 0 : LimitOfPlan(current.plan, MEMBERS);
+		next = current.until;
+	}
+	if (until != NULL)
+		*until = next;
+	return max_value == 0;
+}

@@ -1,0 +1,149 @@
+/*
+ * plan_edit.c
+ *		Operators' changes of plans, limits and features.
+ *
+ * Each writes a row that wins over the one shipped.  Nothing is read from a
+ * cache, so a change holds for every workspace on the plan at commit.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/builtins.h"
+
+#include "access/role.h"
+#include "base/args.h"
+#include "base/errors.h"
+#include "base/query.h"
+#include "workspace/plan.h"
+
+#define MAX_MICROS INT64CONST(1000000000000)
+
+static Statement find_plan = {
+	.types = "text",
+	.sql = "SELECT true FROM account_data.plans_in_force WHERE plan = $1",
+};
+
+/* Keeps the place a plan has, or comes last, when it is not said. */
+static Statement write_plan = {
+	.types = "text, integer, bigint, bigint, bigint, bigint, bigint",
+	.sql =
+		"INSERT INTO account_data.plans (plan, position, monthly_price_micros, yearly_price_micros,"
+		"  monthly_credit_micros, signup_credit_micros, company_credit_micros)"
+		" SELECT $1, coalesce($2,"
+		"    (SELECT position FROM account_data.plans_in_force WHERE plan = $1),"
+		"    (SELECT max(position) + 100 FROM account_data.plans_in_force)), $3, $4, $5, $6, $7"
+		" ON CONFLICT (plan) DO UPDATE SET (position, monthly_price_micros, yearly_price_micros,"
+		"  monthly_credit_micros, signup_credit_micros, company_credit_micros, changed_by, changed_at)"
+		" = (excluded.position, $3, $4, $5, $6, $7, session_user, statement_timestamp())",
+};
+
+static Statement write_limit = {
+	.types = "text, text, bigint",
+	.sql = "INSERT INTO account_data.plan_limits (plan, name, max_value) VALUES ($1, $2, $3)"
+		   " ON CONFLICT (plan, name) DO UPDATE SET max_value = $3, changed_by = session_user,"
+		   "  changed_at = statement_timestamp()",
+};
+
+static Statement write_feature = {
+	.types = "text, text, boolean",
+	.sql = "INSERT INTO account_data.plan_features (plan, feature, is_included) VALUES ($1, $2, $3)"
+		   " ON CONFLICT (plan, feature) DO UPDATE SET is_included = $3, changed_by = session_user,"
+		   "  changed_at = statement_timestamp()",
+};
+
+/* A name that code goes by: lower-case letters, digits and underscores. */
+static char *
+ArgSymbol(FunctionCallInfo fcinfo, int n, const char *what)
+{
+	char *name = ArgName(fcinfo, n, what, PLAN_MAX_NAME);
+
+	if (name[0] < 'a' || name[0] > 'z' ||
+		name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] != '\0')
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid %s: \"%s\"", what, name),
+						errdetail("It must begin with a lower-case letter and have only lower-case "
+								  "letters, digits and underscores.")));
+	return name;
+}
+
+static char *
+ArgPlan(FunctionCallInfo fcinfo, int n)
+{
+	char *plan = ArgName(fcinfo, n, "plan", PLAN_MAX_NAME);
+	NullableDatum args[1] = {ArgText(plan)};
+
+	if (QueryRun(&find_plan, args) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACCOUNT_NOT_FOUND), errmsg("plan \"%s\" does not exist", plan)));
+	return plan;
+}
+
+static NullableDatum
+ArgMicros(FunctionCallInfo fcinfo, int n, const char *what)
+{
+	if (PG_ARGISNULL(n))
+		return ArgNull();
+	if (PG_GETARG_INT64(n) < 0 || PG_GETARG_INT64(n) > MAX_MICROS)
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
+						errmsg("invalid %s: it must be 0 to %lld", what, (long long) MAX_MICROS)));
+	return ArgDatum(PG_GETARG_DATUM(n));
+}
+
+/* The plan without a subscription costs nothing, or it could not be had. */
+PG_FUNCTION_INFO_V1(account_set_plan);
+Datum
+account_set_plan(PG_FUNCTION_ARGS)
+{
+	char *plan = ArgSymbol(fcinfo, 0, "plan");
+	NullableDatum args[7] = {
+		ArgText(plan),
+		PG_ARGISNULL(6) ? ArgNull() : ArgDatum(PG_GETARG_DATUM(6)),
+		ArgMicros(fcinfo, 1, "monthly_price_micros"),
+		ArgMicros(fcinfo, 2, "yearly_price_micros"),
+		ArgMicros(fcinfo, 3, "monthly_credit_micros"),
+		ArgMicros(fcinfo, 4, "signup_credit_micros"),
+		ArgMicros(fcinfo, 5, "company_credit_micros"),
+	};
+
+	ArgRequired(fcinfo, 4, "signup_credit_micros");
+	ArgRequired(fcinfo, 5, "company_credit_micros");
+	if (strcmp(plan, PLAN_FREE) == 0 && (args[2].isnull || DatumGetInt64(args[2].value) != 0 ||
+										 args[3].isnull || DatumGetInt64(args[3].value) != 0))
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
+						errmsg("invalid price: the plan %s costs nothing", PLAN_FREE)));
+	QueryRun(&write_plan, args);
+	PG_RETURN_VOID();
+}
+
+/* How many members a plan allows decides whether they are locked out. */
+PG_FUNCTION_INFO_V1(account_set_plan_limit);
+Datum
+account_set_plan_limit(PG_FUNCTION_ARGS)
+{
+	char *name = ArgSymbol(fcinfo, 1, "name");
+	NullableDatum args[3];
+
+	if (!PG_ARGISNULL(2) && PG_GETARG_INT64(2) < 0)
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
+						errmsg("invalid max_value: it must be 0 or more")));
+	args[0] = ArgText(ArgPlan(fcinfo, 0));
+	args[1] = ArgText(name);
+	args[2] = PG_ARGISNULL(2) ? ArgNull() : ArgDatum(PG_GETARG_DATUM(2));
+	QueryRun(&write_limit, args);
+	RoleChanged();
+	PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(account_set_plan_feature);
+Datum
+account_set_plan_feature(PG_FUNCTION_ARGS)
+{
+	char *feature = ArgSymbol(fcinfo, 1, "feature");
+	NullableDatum args[3];
+
+	ArgRequired(fcinfo, 2, "is_included");
+	args[0] = ArgText(ArgPlan(fcinfo, 0));
+	args[1] = ArgText(feature);
+	args[2] = ArgDatum(PG_GETARG_DATUM(2));
+	QueryRun(&write_feature, args);
+	PG_RETURN_VOID();
+}

@@ -267,8 +267,8 @@ static void
 RequireOpen(const Hold *hold)
 {
 	if (strcmp(hold->status, "open") != 0)
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
-						errmsg("hold %s is already %s", UuidText(&hold->id), hold->status)));
+		ereport(ERROR,
+				(errcode(ERRCODE_ACCOUNT_WRONG_STATE), errmsg("hold is already %s", hold->status)));
 }
 
 static Datum

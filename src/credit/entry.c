@@ -314,7 +314,18 @@ EntryTuple(TupleDesc desc, const Entry *entry)
 	return heap_form_tuple(desc, values, nulls);
 }
 
-/* An array of account_data.transactions, to be inserted. */
+/* A row of account_data.transactions, to be inserted. */
+Datum
+EntryRow(const Entry *entry)
+{
+	TupleDesc desc = lookup_rowtype_tupdesc(get_rel_type_id(CatalogTable("transactions")), -1);
+	Datum row = HeapTupleGetDatum(EntryTuple(desc, entry));
+
+	ReleaseTupleDesc(desc);
+	return row;
+}
+
+/* An array of them. */
 Datum
 EntryRows(const List *entries)
 {

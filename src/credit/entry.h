@@ -58,6 +58,7 @@ extern void EntryHash(const Entry *entry, const uint8 previous[CRYPTO_SHA256_LEN
 					  uint8 hash[CRYPTO_SHA256_LEN]);
 extern void EntryTextDigest(const Entry *entry, const uint8 *salt, uint8 digest[CRYPTO_SHA256_LEN]);
 extern bool EntrySameRequest(const Entry *old, const Entry *asked);
+extern Datum EntryRow(const Entry *entry);
 extern Datum EntryRows(const List *entries);
 extern void EntryRead(HeapTupleHeader row, Entry *entry);
 extern Datum EntryResult(TupleDesc desc, const Entry *entry);

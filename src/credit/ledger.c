@@ -83,14 +83,23 @@ static Statement find_next_due = {
 		   "    WHERE workspace_id = $1 AND status = 'open'))",
 };
 
+#define UPDATE_WALLET                                                                              \
+	"WITH wallet AS ("                                                                             \
+	"  UPDATE account_data.wallets SET cash_micros = $3, promotional_micros = $4,"                 \
+	"    debt_micros = $5, reserved_micros = $6, reserved_cash_micros = $7, last_seq = $8,"        \
+	"    last_at = $9, next_due_at = $10, head = $11 WHERE workspace_id = $1)"                     \
+	" INSERT INTO account_data.transactions SELECT "
+
+static Statement write_entry = {
+	.types = "uuid, account_data.transactions, bigint, bigint, bigint, bigint, bigint, bigint,"
+			 " timestamptz, timestamptz, bytea",
+	.sql = UPDATE_WALLET "($2).*",
+};
+
 static Statement write_entries = {
 	.types = "uuid, account_data.transactions[], bigint, bigint, bigint, bigint, bigint, bigint,"
 			 " timestamptz, timestamptz, bytea",
-	.sql = "WITH wallet AS ("
-		   "  UPDATE account_data.wallets SET cash_micros = $3, promotional_micros = $4,"
-		   "    debt_micros = $5, reserved_micros = $6, reserved_cash_micros = $7, last_seq = $8,"
-		   "    last_at = $9, next_due_at = $10, head = $11 WHERE workspace_id = $1)"
-		   " INSERT INTO account_data.transactions SELECT t.* FROM unnest($2) t",
+	.sql = UPDATE_WALLET "t.* FROM unnest($2) t",
 };
 
 static Statement erase_workspace = {
@@ -309,14 +318,24 @@ FindNextDue(Book *book)
 	book->is_due_stale = false;
 }
 
+/* What cannot be is not written. */
+static void
+CheckWallet(const Wallet *w)
+{
+	if (w->reserved_cash < 0 || w->reserved_cash > w->cash || w->debt < 0 ||
+		w->reserved < w->reserved_cash || w->reserved - w->reserved_cash > w->promotional)
+		elog(ERROR, "a part of a wallet is out of its bounds");
+}
+
 static void
 WriteEntries(Book *book)
 {
 	const Wallet *w = &book->wallet;
+	bool is_one = list_length(book->entries) == 1;
 	bytea *head = palloc(VARHDRSZ + CRYPTO_SHA256_LEN);
 	NullableDatum args[11] = {
 		ArgUuid(&book->workspace_id),
-		ArgDatum(EntryRows(book->entries)),
+		ArgDatum(is_one ? EntryRow(linitial(book->entries)) : EntryRows(book->entries)),
 		ArgDatum(Int64GetDatum(w->cash)),
 		ArgDatum(Int64GetDatum(w->promotional)),
 		ArgDatum(Int64GetDatum(w->debt)),
@@ -330,7 +349,7 @@ WriteEntries(Book *book)
 
 	SET_VARSIZE(head, VARHDRSZ + CRYPTO_SHA256_LEN);
 	memcpy(VARDATA(head), w->head, CRYPTO_SHA256_LEN);
-	QueryRun(&write_entries, args);
+	QueryRun(is_one ? &write_entry : &write_entries, args);
 }
 
 /* Writes what was posted.  The book may be used on. */
@@ -338,6 +357,7 @@ void
 LedgerClose(Book *book)
 {
 	Assert(!book->is_peek);
+	CheckWallet(&book->wallet);
 	GrantsWrite(book);
 	if (book->is_due_stale)
 		FindNextDue(book);

@@ -358,6 +358,9 @@ GrantsWrite(Book *book)
 	{
 		Grant *grant = lfirst(cell);
 
+		if (grant->reserved < 0 || grant->reserved > grant->remaining ||
+			grant->remaining > grant->amount)
+			elog(ERROR, "a part of a grant is out of its bounds");
 		if (grant->is_changed)
 			WriteGrant(book, grant);
 		grant->is_new = grant->is_changed = false;

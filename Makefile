@@ -26,11 +26,18 @@ SQL_FILES = \
 	sql/access/service_account.sql \
 	sql/access/api_key.sql \
 	sql/access/api_key_doors.sql \
-	sql/credit/ledger.sql \
-	sql/credit/ledger_doors.sql \
+	sql/workspace/member.sql \
+	sql/workspace/invite.sql \
+	sql/workspace/seat.sql \
 	sql/workspace/plan.sql \
 	sql/workspace/subscription.sql \
 	sql/workspace/limit.sql \
+	sql/workspace/team.sql \
+	sql/workspace/views.sql \
+	sql/credit/ledger.sql \
+	sql/credit/ledger_doors.sql \
+	sql/credit/payment.sql \
+	sql/credit/promotion.sql \
 	sql/ops/ops.sql \
 	sql/ops/grant.sql
 

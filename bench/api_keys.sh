@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # used by the benches
 # Databases of API keys for the benches that prove keys; sourced after lib.sh.
 # BENCH_SECONDS, BENCH_ROUNDS: longer runs. BENCH_KEYS: the large database, a million keys.
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What a charge costs, against pgbench's own simple-update on the same machine and in the same run.
 # ACCOUNT_BENCH_SECONDS and _ROUNDS set how long; ACCOUNT_BENCH_ROWS=10000000 grows a ledger first.
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=bench/lib.sh
+. bench/lib.sh
 
 rounds=${ACCOUNT_BENCH_ROUNDS:-3}
 seconds=${ACCOUNT_BENCH_SECONDS:-4}

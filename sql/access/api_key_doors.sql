@@ -83,7 +83,8 @@ CREATE VIEW account.api_keys WITH (security_barrier) AS
       LEFT JOIN account_data.service_accounts a
         ON a.workspace_id = k.workspace_id AND a.id = k.service_account_id
       LEFT JOIN account_data.credential_uses c ON c.credential_id = k.id
-     WHERE CASE WHEN p.proof = 'api_key' THEN k.id = p.credential_id
+     WHERE account.require_principal()
+       AND CASE WHEN p.proof = 'api_key' THEN k.id = p.credential_id
                 ELSE k.user_id = p.user_id OR p.role >= 'admin' END;
 COMMENT ON VIEW account.api_keys IS 'API keys of the active workspace: your own, for admins all.';
 COMMENT ON COLUMN account.api_keys.key_id IS 'The first characters of the current secret.';
@@ -98,5 +99,5 @@ CREATE VIEW account.service_accounts WITH (security_barrier) AS
       FROM account.acting() p
       JOIN account_data.service_accounts a ON a.workspace_id = p.workspace_id
       LEFT JOIN account_data.users u ON u.id = a.created_by
-     WHERE p.proof <> 'api_key' OR a.id = p.service_account_id;
+     WHERE account.require_principal() AND (p.proof <> 'api_key' OR a.id = p.service_account_id);
 COMMENT ON VIEW account.service_accounts IS 'Service accounts of the active workspace.';

@@ -22,6 +22,13 @@ CREATE FUNCTION account.acting()
     RETURNS account.principal LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'account_acting';
 COMMENT ON FUNCTION account.acting() IS 'Who is acting; raises 28000 when nobody is. Views select from it.';
 
+-- Every view says WHERE account.require_principal(). With no column in it that is
+-- evaluated once, before any row is looked for; acting() alone may never be called,
+-- when the plan begins with a table that turns out to be empty.
+CREATE FUNCTION account.require_principal()
+    RETURNS boolean LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'account_require_principal';
+COMMENT ON FUNCTION account.require_principal() IS 'Raises 28000 when nobody is acting, and is true otherwise; for views and policies that must not be empty in silence.';
+
 CREATE FUNCTION account.current_user_id()
     RETURNS uuid LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'account_current_user_id';
 COMMENT ON FUNCTION account.current_user_id() IS 'The acting user; null when nobody or a service account is acting.';

@@ -17,6 +17,7 @@ CREATE TABLE account_data.email_code_sends (
     email   text PRIMARY KEY,
     sent_at timestamptz[] NOT NULL CHECK (cardinality(sent_at) BETWEEN 1 AND 5)
 );
+CREATE INDEX email_code_sends_last_idx ON account_data.email_code_sends ((sent_at[cardinality(sent_at)]));
 COMMENT ON TABLE account_data.email_code_sends IS 'When codes went to an address in the last hour, whoever asked for them; its row is also the lock on the address.';
 
 CREATE TABLE account_data.consumer_domain_defaults (
@@ -106,6 +107,6 @@ CREATE VIEW account.emails WITH (security_barrier) AS
            e.added_at, e.verified_at
       FROM account.acting() p
       JOIN account_data.emails e ON e.user_id = p.user_id
-     WHERE p.proof <> 'api_key';
+     WHERE account.require_principal() AND p.proof <> 'api_key';
 COMMENT ON VIEW account.emails IS 'Addresses of the acting person; API keys see none.';
 COMMENT ON COLUMN account.emails.is_company IS 'Whether the domain is not a mail provider''s for everybody.';

@@ -20,6 +20,7 @@ CREATE TABLE account_data.emails (
     PRIMARY KEY (user_id, email)
 );
 CREATE UNIQUE INDEX emails_verified_key ON account_data.emails (email) WHERE verified_at IS NOT NULL;
+CREATE INDEX emails_domain_idx ON account_data.emails (split_part(email, '@', 2)) WHERE verified_at IS NOT NULL;
 CREATE UNIQUE INDEX emails_primary_key ON account_data.emails (user_id) WHERE is_primary;
 COMMENT ON TABLE account_data.emails IS 'Addresses of people in lower case; a verified one is one person''s only.';
 

@@ -2,7 +2,7 @@
 
 CREATE TABLE account_data.limit_overrides (
     workspace_id uuid REFERENCES account_data.workspaces (id) ON DELETE CASCADE,
-    name         text COLLATE "C",
+    name         text,
     max_value    bigint CHECK (max_value >= 0),
     ends_at      timestamptz,
     changed_by   name NOT NULL DEFAULT session_user,
@@ -13,7 +13,7 @@ COMMENT ON TABLE account_data.limit_overrides IS 'Limits that a workspace has in
 
 CREATE TABLE account_data.usage_counts (
     workspace_id uuid REFERENCES account_data.workspaces (id) ON DELETE CASCADE,
-    name         text COLLATE "C",
+    name         text,
     used         bigint NOT NULL CHECK (used >= 0),
     PRIMARY KEY (workspace_id, name)
 ) WITH (fillfactor = 70);
@@ -63,14 +63,16 @@ CREATE VIEW account.limits WITH (security_barrier) AS
      CROSS JOIN LATERAL (SELECT n.name,
            CASE WHEN o.name IS NOT NULL THEN o.max_value WHEN w.is_lapsed THEN 0 ELSE x.max_value END AS max_value,
            CASE WHEN n.name = 'members' THEN
-                     (SELECT count(*) FROM account_data.members m WHERE m.workspace_id = p.workspace_id)
+                     (SELECT s.seats FROM account_data.seats_used s WHERE s.workspace_id = p.workspace_id)
                 WHEN n.name = 'owned_teams' THEN
                      (SELECT count(*)
                         FROM account_data.members o
                         JOIN account_data.members t ON t.user_id = o.user_id AND t.role = 'owner'
                         JOIN account_data.workspaces k ON k.id = t.workspace_id AND k.kind = 'team'
                        WHERE o.workspace_id = p.workspace_id AND o.role = 'owner')
-                WHEN n.name NOT LIKE '%\_upload\_bytes' THEN coalesce(c.used, 0) END AS used) l
+                WHEN n.name NOT LIKE '%\_upload\_bytes' THEN coalesce(c.used, 0) END AS used
+           OFFSET 0) l
+     WHERE account.require_principal()
      ORDER BY l.name;
 COMMENT ON VIEW account.limits IS 'The limits of the active workspace and how much of each is used.';
 COMMENT ON COLUMN account.limits.max_value IS 'Null means no limit.';
@@ -106,7 +108,8 @@ CREATE VIEW account.plans WITH (security_barrier) AS
      CROSS JOIN LATERAL (
            SELECT coalesce(array_agg(feature ORDER BY feature), '{}') AS features
              FROM account_data.plan_features_in_force WHERE plan = x.plan) f
-     ORDER BY x.position, x.plan;
+     WHERE account.require_principal()
+     ORDER BY x.rank, x.plan;
 COMMENT ON VIEW account.plans IS 'The plans side by side: what a seat costs, what each allows and has. Null means no limit, or a price by agreement.';
 COMMENT ON COLUMN account.plans.members IS '0 means that the plan has no teams.';
 COMMENT ON COLUMN account.plans.other_limits IS 'Limits that the application added.';

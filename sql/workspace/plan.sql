@@ -4,8 +4,8 @@
 -- either table, so nothing here can have a foreign key on it.
 
 CREATE TABLE account_data.plan_defaults (
-    plan                  text COLLATE "C" PRIMARY KEY,
-    position              integer NOT NULL,
+    plan                  text PRIMARY KEY,
+    rank                  integer NOT NULL,
     monthly_price_micros  bigint,
     yearly_price_micros   bigint,
     monthly_credit_micros bigint,
@@ -15,8 +15,8 @@ CREATE TABLE account_data.plan_defaults (
 COMMENT ON TABLE account_data.plan_defaults IS 'The plans as shipped; account_data.plans overrides them.';
 
 CREATE TABLE account_data.plans (
-    plan                  text COLLATE "C" PRIMARY KEY CHECK (plan ~ '^[a-z][a-z0-9_]{0,62}$'),
-    position              integer NOT NULL,
+    plan                  text PRIMARY KEY CHECK (plan ~ '^[a-z][a-z0-9_]{0,62}$'),
+    rank                  integer NOT NULL,
     monthly_price_micros  bigint CHECK (monthly_price_micros BETWEEN 0 AND 1000000000000),
     yearly_price_micros   bigint CHECK (yearly_price_micros BETWEEN 0 AND 1000000000000),
     monthly_credit_micros bigint CHECK (monthly_credit_micros BETWEEN 0 AND 1000000000000),
@@ -26,7 +26,7 @@ CREATE TABLE account_data.plans (
     changed_at            timestamptz NOT NULL DEFAULT statement_timestamp()
 );
 COMMENT ON TABLE account_data.plans IS 'Plans an operator added or changed, written by account.set_plan.';
-COMMENT ON COLUMN account_data.plans.position IS 'The order of the plans, from the least to the greatest.';
+COMMENT ON COLUMN account_data.plans.rank IS 'The order of the plans, from the least to the greatest.';
 COMMENT ON COLUMN account_data.plans.monthly_price_micros IS 'What a seat costs a month; null: by agreement, so no processor starts it.';
 COMMENT ON COLUMN account_data.plans.yearly_price_micros IS 'What a seat costs a year; null: by agreement, so no processor starts it.';
 COMMENT ON COLUMN account_data.plans.monthly_credit_micros IS 'Credit for each seat and month; null: by agreement.';
@@ -34,16 +34,16 @@ COMMENT ON COLUMN account_data.plans.signup_credit_micros IS 'Credit at sign-up.
 COMMENT ON COLUMN account_data.plans.company_credit_micros IS 'What a verified company address brings the credit of sign-up to.';
 
 CREATE TABLE account_data.plan_limit_defaults (
-    plan      text COLLATE "C",
-    name      text COLLATE "C",
+    plan      text,
+    name      text,
     max_value bigint,
     PRIMARY KEY (plan, name)
 );
 COMMENT ON TABLE account_data.plan_limit_defaults IS 'The limits of plans as shipped; plan_limits overrides them. Null means no limit.';
 
 CREATE TABLE account_data.plan_limits (
-    plan       text COLLATE "C",
-    name       text COLLATE "C" CHECK (name ~ '^[a-z][a-z0-9_]{0,62}$'),
+    plan       text,
+    name       text CHECK (name ~ '^[a-z][a-z0-9_]{0,62}$'),
     max_value  bigint CHECK (max_value >= 0),
     changed_by name NOT NULL DEFAULT session_user,
     changed_at timestamptz NOT NULL DEFAULT statement_timestamp(),
@@ -52,15 +52,15 @@ CREATE TABLE account_data.plan_limits (
 COMMENT ON TABLE account_data.plan_limits IS 'Limits of plans an operator added or changed, written by account.set_plan_limit. Null means no limit.';
 
 CREATE TABLE account_data.plan_feature_defaults (
-    plan    text COLLATE "C",
-    feature text COLLATE "C",
+    plan    text,
+    feature text,
     PRIMARY KEY (plan, feature)
 );
 COMMENT ON TABLE account_data.plan_feature_defaults IS 'The features of plans as shipped; plan_features overrides them.';
 
 CREATE TABLE account_data.plan_features (
-    plan        text COLLATE "C",
-    feature     text COLLATE "C" CHECK (feature ~ '^[a-z][a-z0-9_]{0,62}$'),
+    plan        text,
+    feature     text CHECK (feature ~ '^[a-z][a-z0-9_]{0,62}$'),
     is_included boolean NOT NULL,
     changed_by  name NOT NULL DEFAULT session_user,
     changed_at  timestamptz NOT NULL DEFAULT statement_timestamp(),
@@ -97,12 +97,12 @@ INSERT INTO account_data.plan_feature_defaults VALUES
     ('enterprise', 'sso'), ('enterprise', 'on_premise'), ('enterprise', 'license');
 
 CREATE VIEW account_data.plans_in_force WITH (security_barrier) AS
-    SELECT plan, position, monthly_price_micros, yearly_price_micros, monthly_credit_micros,
+    SELECT plan, rank, monthly_price_micros, yearly_price_micros, monthly_credit_micros,
            signup_credit_micros, company_credit_micros
       FROM account_data.plan_defaults d
      WHERE NOT EXISTS (SELECT FROM account_data.plans p WHERE p.plan = d.plan)
     UNION ALL
-    SELECT plan, position, monthly_price_micros, yearly_price_micros, monthly_credit_micros,
+    SELECT plan, rank, monthly_price_micros, yearly_price_micros, monthly_credit_micros,
            signup_credit_micros, company_credit_micros
       FROM account_data.plans;
 COMMENT ON VIEW account_data.plans_in_force IS 'The plans there are: those shipped and those of the operator.';
@@ -123,10 +123,10 @@ COMMENT ON VIEW account_data.plan_features_in_force IS 'The features each plan h
 
 CREATE FUNCTION account.set_plan(plan text, monthly_price_micros bigint, yearly_price_micros bigint,
     monthly_credit_micros bigint DEFAULT 0, signup_credit_micros bigint DEFAULT 0,
-    company_credit_micros bigint DEFAULT 0, "position" integer DEFAULT NULL)
+    company_credit_micros bigint DEFAULT 0, rank integer DEFAULT NULL)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_set_plan';
 COMMENT ON FUNCTION account.set_plan(text, bigint, bigint, bigint, bigint, bigint, integer)
-    IS 'Adds a plan or replaces all of one''s prices and credits; a null price is by agreement, a null position keeps its place or comes last.';
+    IS 'Adds a plan or replaces all of one''s prices and credits; a null price is by agreement, a null rank keeps its place or comes last.';
 
 CREATE FUNCTION account.set_plan_limit(plan text, name text, max_value bigint)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_set_plan_limit';

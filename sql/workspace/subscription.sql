@@ -6,7 +6,7 @@ CREATE TABLE account_data.subscriptions (
     workspace_id      uuid PRIMARY KEY REFERENCES account_data.workspaces (id) ON DELETE CASCADE,
     period_ends_at    timestamptz NOT NULL,
     is_licence        boolean NOT NULL,
-    plan              text COLLATE "C" NOT NULL,
+    plan              text NOT NULL,
     cycle             text NOT NULL CHECK (cycle IN ('monthly', 'yearly')),
     next_cycle        text CHECK (next_cycle IN ('monthly', 'yearly')),
     seats             integer NOT NULL CHECK (seats > 0),
@@ -118,13 +118,14 @@ CREATE VIEW account.subscription WITH (security_barrier) AS
                 WHEN s.cancelled_at IS NOT NULL THEN 'cancelled'
                 ELSE 'active' END AS status,
            s.plan AS subscribed_plan, s.is_licence, s.cycle, s.next_cycle, s.seats, s.next_seats,
-           (SELECT count(*) FROM account_data.members m WHERE m.workspace_id = p.workspace_id) AS seats_taken,
+           (SELECT u.seats FROM account_data.seats_used u WHERE u.workspace_id = p.workspace_id) AS seats_taken,
            CASE s.cycle WHEN 'yearly' THEN x.yearly_price_micros ELSE x.monthly_price_micros END AS seat_price_micros,
            s.started_at, s.period_started_at, s.period_ends_at, s.cancelled_at
       FROM account.acting() p
       JOIN account_data.workspace_plans w ON w.workspace_id = p.workspace_id
       LEFT JOIN account_data.subscriptions s ON s.workspace_id = p.workspace_id
-      LEFT JOIN account_data.plans_in_force x ON x.plan = s.plan;
+      LEFT JOIN account_data.plans_in_force x ON x.plan = s.plan
+     WHERE account.require_principal();
 COMMENT ON VIEW account.subscription IS 'The plan of the active workspace and what it is subscribed to: one row.';
 COMMENT ON COLUMN account.subscription.plan IS 'The plan now; free again when the subscription is over.';
 COMMENT ON COLUMN account.subscription.status IS 'none, active, cancelled (to the end of the period), ended, or lapsed (a licence whose end has come).';

@@ -551,6 +551,9 @@ GraceEnd(FunctionCallInfo fcinfo, int n, TimestampTz key_end)
 	TimestampTz end;
 
 	ArgRequired(fcinfo, n, "grace");
+	if (!ArgIntervalFits(PG_GETARG_INTERVAL_P(n)))
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
+						errmsg("invalid grace: it must be at most 100 years")));
 	end = DatumGetTimestampTz(
 		DirectFunctionCall2(timestamptz_pl_interval, now, PG_GETARG_DATUM(n)));
 	if (end < DatumGetTimestampTz(now))

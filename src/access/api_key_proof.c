@@ -246,14 +246,16 @@ account_authenticate(PG_FUNCTION_ARGS)
 {
 	uint64 generation = RoleGeneration();
 	bool is_local = PG_ARGISNULL(1) || PG_GETARG_BOOL(1);
+	ErrorContextCallback hide;
 	Principal *principal;
 	TimestampTz until;
 
+	ErrorHideStatement(&hide);
 	if (PG_ARGISNULL(0) || Prove(PG_GETARG_DATUM(0), &principal, &until, NULL) != KEY_VALID)
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_NOT_SIGNED_IN), errmsg("invalid API key"),
-						errhidestmt(true)));
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_NOT_SIGNED_IN), errmsg("invalid API key")));
 	PrincipalSet(principal, is_local, generation, until);
 	UseNote(&principal->credential_id);
+	ErrorShowStatement(&hide);
 	PG_RETURN_DATUM(PrincipalResult(fcinfo, principal));
 }
 
@@ -303,21 +305,24 @@ account_admit(PG_FUNCTION_ARGS)
 {
 	Datum values[VERDICT_COLUMNS];
 	bool nulls[VERDICT_COLUMNS];
+	ErrorContextCallback hide;
 	Principal *principal = NULL;
 	KeyState state = KEY_NOT_FOUND;
 
+	ErrorHideStatement(&hide);
 	ArgRequired(fcinfo, 1, "category");
 	ArgRequired(fcinfo, 4, "cost");
 	if (PG_GETARG_INT32(4) < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid cost: %d", PG_GETARG_INT32(4)),
-				 errdetail("It must be zero or more."), errhidestmt(true)));
+				 errdetail("It must be zero or more.")));
 	if (!PG_ARGISNULL(2))
 		ScopeCheck(PG_GETARG_TEXT_PP(2));
 	if (!PG_ARGISNULL(0))
 		state = Admit(fcinfo, &principal);
 	if (state == KEY_VALID)
 		UseNote(&principal->credential_id);
+	ErrorShowStatement(&hide);
 	memset(nulls, true, sizeof(nulls));
 	values[0] = BoolGetDatum(state == KEY_VALID);
 	values[1] = CStringGetTextDatum(codes[state]);

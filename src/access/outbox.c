@@ -48,7 +48,8 @@
 
 #define RECEIPTS_KEPT (7 * USECS_PER_DAY)
 #define DEAD_KEPT (30 * USECS_PER_DAY)
-#define PURGED_AT_ONCE 1000
+#define PURGE_EVERY USECS_PER_MINUTE
+#define PURGED_AT_ONCE 10000
 
 static bool account_outbox_notify;
 static int account_outbox_attempts;
@@ -346,13 +347,17 @@ LeaseEnd(FunctionCallInfo fcinfo, int n, TimestampTz now)
 	return end;
 }
 
-/* A little of what is too old, whenever somebody takes: no scheduler is needed. */
+/* Some of what is too old, now and then when this backend takes: no scheduler is needed. */
 static void
 Purge(TimestampTz now)
 {
+	static TimestampTz last = 0;
 	pg_uuid_t floor;
 	NullableDatum args[2] = {ArgUuid(&floor), ArgDatum(Int32GetDatum(PURGED_AT_ONCE))};
 
+	if (now < last + PURGE_EVERY)
+		return;
+	last = now;
 	UuidFloor(&floor, now - RECEIPTS_KEPT);
 	QueryRun(&purge_receipts, args);
 	args[0] = ArgTime(now - DEAD_KEPT);

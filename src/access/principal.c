@@ -320,6 +320,15 @@ account_acting(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(PrincipalResult(fcinfo, PrincipalRequire()));
 }
 
+/* And without a row, for a condition that holds or raises. */
+PG_FUNCTION_INFO_V1(account_require_principal);
+Datum
+account_require_principal(PG_FUNCTION_ARGS)
+{
+	(void) PrincipalRequire();
+	PG_RETURN_BOOL(true);
+}
+
 PG_FUNCTION_INFO_V1(account_current_user_id);
 Datum
 account_current_user_id(PG_FUNCTION_ARGS)

@@ -28,11 +28,20 @@
 /* Beyond this many workspaces they are taken to be of average size. */
 #define MAX_LOOKED_UP 100
 
+/* A role that the plan knows: one of the row itself, or a null, is for has_role to judge. */
+static Const *
+KnownRole(List *args)
+{
+	Node *min_role = lsecond(args);
+
+	return IsA(min_role, Const) && !((Const *) min_role)->constisnull ? (Const *) min_role : NULL;
+}
+
 /* account.workspace_ids(min_role) */
 static Expr *
-WorkspaceIds(Expr *min_role)
+WorkspaceIds(Const *min_role)
 {
-	Oid argtypes[1] = {exprType((Node *) min_role)};
+	Oid argtypes[1] = {min_role->consttype};
 	List *name = list_make2(makeString("account"), makeString("workspace_ids"));
 	Oid function = LookupFuncName(name, 1, argtypes, false);
 
@@ -44,10 +53,11 @@ static List *
 IndexCondition(SupportRequestIndexCondition *request)
 {
 	FuncExpr *call = (FuncExpr *) request->node;
+	Const *min_role = KnownRole(call->args);
 	ScalarArrayOpExpr *condition;
 	Oid operator;
 
-	if (request->indexarg != 0 || !request->index->amsearcharray)
+	if (request->indexarg != 0 || min_role == NULL || !request->index->amsearcharray)
 		return NIL;
 	operator= get_opfamily_member(request->opfamily, UUIDOID, UUIDOID, BTEqualStrategyNumber);
 	if (!OidIsValid(operator))
@@ -56,8 +66,7 @@ IndexCondition(SupportRequestIndexCondition *request)
 	condition->opno = operator;
 	condition->opfuncid = get_opcode(operator);
 	condition->useOr = true;
-	condition->args = list_make2(copyObject(linitial(call->args)),
-								 WorkspaceIds((Expr *) lsecond(call->args)));
+	condition->args = list_make2(copyObject(linitial(call->args)), WorkspaceIds(min_role));
 	condition->location = -1;
 	request->lossy = true;
 	return list_make1(condition);
@@ -85,15 +94,15 @@ ShareOf(VariableStatData *column, ArrayType *workspaces)
 static bool
 Estimate(SupportRequestSelectivity *request)
 {
-	Node *min_role = lsecond(request->args);
+	Const *min_role = KnownRole(request->args);
 	VariableStatData column;
 
-	if (request->is_join || !IsA(min_role, Const) || ((Const *) min_role)->constisnull)
+	if (request->is_join || min_role == NULL)
 		return false;
 	examine_variable(request->root, linitial(request->args), request->varRelid, &column);
 	request->selectivity = ShareOf(
-		&column, RoleWorkspaces(CatalogEnumMember(
-					 ENUM_ROLE, DatumGetObjectId(((Const *) min_role)->constvalue))));
+		&column,
+		RoleWorkspaces(CatalogEnumMember(ENUM_ROLE, DatumGetObjectId(min_role->constvalue))));
 	CLAMP_PROBABILITY(request->selectivity);
 	ReleaseVariableStats(column);
 	return true;

@@ -78,8 +78,7 @@ SessionInit(void)
 static void
 Refuse(void)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_ACCOUNT_NOT_SIGNED_IN), errmsg("invalid session"), errhidestmt(true)));
+	ereport(ERROR, (errcode(ERRCODE_ACCOUNT_NOT_SIGNED_IN), errmsg("invalid session")));
 }
 
 /* Reads the row under slot; false when the session has ended. */
@@ -147,10 +146,12 @@ account_resume_session(PG_FUNCTION_ARGS)
 	uint64 generation = RoleGeneration();
 	bool is_local = PG_ARGISNULL(1) || PG_GETARG_BOOL(1);
 	Principal *principal = PrincipalMake(NULL);
+	ErrorContextCallback hide;
 	Session session;
 	TimestampTz until;
 	bytea *digest = PG_ARGISNULL(0) ? NULL : TokenDigest(SESSION_PREFIX, PG_GETARG_DATUM(0));
 
+	ErrorHideStatement(&hide);
 	if (digest == NULL || !FindByDigest(digest, &session))
 		Refuse();
 	principal->proof = PROOF_SESSION;
@@ -159,6 +160,7 @@ account_resume_session(PG_FUNCTION_ARGS)
 		Refuse();
 	PrincipalSet(principal, is_local, generation, Min(until, session.expires_at));
 	UseNote(&session.id);
+	ErrorShowStatement(&hide);
 	PG_RETURN_DATUM(PrincipalResult(fcinfo, principal));
 }
 

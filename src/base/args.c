@@ -81,6 +81,18 @@ ArgArray(ArrayType *array, const char *what, int max_elements)
 				 errdetail("It may have at most %d entries.", max_elements)));
 }
 
+/* At most 100 years either way: such an interval can be added to any time of ours. */
+bool
+ArgIntervalFits(const Interval *interval)
+{
+	Datum value = IntervalPGetDatum(interval);
+	Interval latest = {.month = 100 * MONTHS_PER_YEAR};
+	Interval earliest = {.month = -100 * MONTHS_PER_YEAR};
+
+	return DatumGetBool(DirectFunctionCall2(interval_le, value, IntervalPGetDatum(&latest))) &&
+		   DatumGetBool(DirectFunctionCall2(interval_ge, value, IntervalPGetDatum(&earliest)));
+}
+
 AccountRole
 ArgGetRole(FunctionCallInfo fcinfo, int n, const char *what)
 {

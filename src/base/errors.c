@@ -7,6 +7,27 @@
 #include "base/errors.h"
 #include "base/uuid.h"
 
+static void
+HideStatement(void *arg)
+{
+	errhidestmt(true);
+}
+
+void
+ErrorHideStatement(ErrorContextCallback *hide)
+{
+	hide->previous = error_context_stack;
+	hide->callback = HideStatement;
+	hide->arg = NULL;
+	error_context_stack = hide;
+}
+
+void
+ErrorShowStatement(const ErrorContextCallback *hide)
+{
+	error_context_stack = hide->previous;
+}
+
 /* Nobody is acting in this transaction. */
 void
 ErrorNotSignedIn(void)
@@ -31,23 +52,4 @@ ErrorNotFound(const char *kind, const pg_uuid_t *id)
 {
 	ereport(ERROR, (errcode(ERRCODE_ACCOUNT_NOT_FOUND),
 					errmsg("%s %s does not exist", kind, UuidText(id))));
-}
-
-static void
-HideStatement(void *arg)
-{
-	errhidestmt(true);
-}
-
-/*
- * For functions that take a secret: until the caller pops error_context_stack,
- * no error from anywhere writes the statement to the server log.
- */
-void
-ErrorHideStatement(ErrorContextCallback *callback)
-{
-	callback->callback = HideStatement;
-	callback->arg = NULL;
-	callback->previous = error_context_stack;
-	error_context_stack = callback;
 }

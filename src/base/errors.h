@@ -22,9 +22,15 @@
 #define ERRCODE_ACCOUNT_PAYMENT MAKE_SQLSTATE('P', 'T', '4', '0', '2')
 #define ERRCODE_ACCOUNT_TOO_MANY MAKE_SQLSTATE('P', 'T', '4', '2', '9')
 
+/*
+ * Between the two no error, whoever raises it, writes the statement to the log:
+ * it may hold a secret as a literal.  An error ends it as well.
+ */
+extern void ErrorHideStatement(ErrorContextCallback *hide);
+extern void ErrorShowStatement(const ErrorContextCallback *hide);
+
 extern void ErrorNotSignedIn(void) pg_attribute_noreturn();
 extern void ErrorDenied(const char *detail) pg_attribute_noreturn();
-extern void ErrorHideStatement(ErrorContextCallback *callback);
 extern void ErrorNotFound(const char *kind, const pg_uuid_t *id) pg_attribute_noreturn();
 
 #endif /* ACCOUNT_ERRORS_H */

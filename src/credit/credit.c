@@ -55,6 +55,11 @@ CreditText(const text *value, const char *what, int max_chars)
 const text *
 CreditKey(const text *key)
 {
+	size_t own = strlen(CREDIT_OWN_KEYS);
+
+	if (VARSIZE_ANY_EXHDR(key) >= own && memcmp(VARDATA_ANY(key), CREDIT_OWN_KEYS, own) == 0)
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
+						errmsg("invalid idempotency_key: it begins with \"%s\"", CREDIT_OWN_KEYS)));
 	return CreditText(key, "idempotency_key", MAX_KEY);
 }
 

@@ -15,6 +15,9 @@
 #define CREDIT_MAX_MICROS INT64CONST(1000000000000000)
 #define CREDIT_DEFAULT_PRIORITY 50
 
+/* Idempotency keys that begin so are the extension's own. */
+#define CREDIT_OWN_KEYS "account:"
+
 extern int64 CreditAmount(int64 micros, const char *what);
 extern int64 ArgMicros(FunctionCallInfo fcinfo, int n, const char *what);
 extern const text *CreditKey(const text *key);
@@ -32,5 +35,10 @@ extern Entry *GrantEntry(TransactionType type, int64 amount, int32 priority, Tim
 						 const text *key);
 extern void GrantPost(Book *book, Entry *entry, int32 priority, TimestampTz expires_at);
 extern void CashPost(Book *book, Entry *entry);
+
+/* promotion.c, referral.c */
+extern void PromotionGrant(const pg_uuid_t *workspace_id, TransactionType type, int64 amount,
+						   const char *key, TimestampTz expires_at);
+extern void PromotionCashIn(const Book *book);
 
 #endif /* ACCOUNT_CREDIT_H */

@@ -115,6 +115,8 @@ account_grant_credits(PG_FUNCTION_ARGS)
 	else
 		GrantPost(book, entry, priority, expires_at);
 	LedgerClose(book);
+	if (IsCash(type))
+		PromotionCashIn(book);
 	CreditEvent(book, entry, "granted");
 	PG_RETURN_DATUM(CreditResult(fcinfo, entry));
 }

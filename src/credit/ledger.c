@@ -238,6 +238,21 @@ LedgerActor(Entry *entry)
 		entry->api_key_id = memcpy(palloc(UUID_LEN), &p->credential_id, UUID_LEN);
 }
 
+/* The transaction under a key, or NULL. */
+Entry *
+LedgerFind(const Book *book, const text *key)
+{
+	NullableDatum args[2] = {ArgUuid(&book->workspace_id), ArgPointer(key)};
+	NullableDatum row[1];
+	Entry *entry;
+
+	if (!QueryRow(&find_by_key, args, row, 1))
+		return NULL;
+	entry = palloc(sizeof(Entry));
+	EntryRead(DatumGetHeapTupleHeader(row[0].value), entry);
+	return entry;
+}
+
 /*
  * The transaction that this request made before, or NULL.  22023 when its key
  * was used for another request.
@@ -245,14 +260,10 @@ LedgerActor(Entry *entry)
 Entry *
 LedgerReplay(const Book *book, const Entry *asked)
 {
-	NullableDatum args[2] = {ArgUuid(&book->workspace_id), ArgPointer(asked->idempotency_key)};
-	NullableDatum row[1];
-	Entry *old;
+	Entry *old = asked->idempotency_key == NULL ? NULL : LedgerFind(book, asked->idempotency_key);
 
-	if (asked->idempotency_key == NULL || !QueryRow(&find_by_key, args, row, 1))
+	if (old == NULL)
 		return NULL;
-	old = palloc(sizeof(Entry));
-	EntryRead(DatumGetHeapTupleHeader(row[0].value), old);
 	if (!EntrySameRequest(old, asked))
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
 						errmsg("invalid idempotency_key: it was used for another request"),

@@ -86,6 +86,7 @@ extern Book *LedgerPeek(const pg_uuid_t *workspace_id, TimestampTz at);
 extern bool LedgerWallet(const pg_uuid_t *workspace_id, Wallet *wallet);
 extern Entry *LedgerEntry(TransactionType type, int64 amount);
 extern void LedgerActor(Entry *entry);
+extern Entry *LedgerFind(const Book *book, const text *key);
 extern Entry *LedgerReplay(const Book *book, const Entry *asked);
 extern Entry *LedgerPost(Book *book, Entry *entry);
 extern void LedgerPostAt(Book *book, Entry *entry, TimestampTz at);

@@ -189,6 +189,8 @@ account_refund(PG_FUNCTION_ARGS)
 	else
 		RefundPurchase(book, entry);
 	LedgerClose(book);
+	if (IsPurchase(of))
+		PromotionCashIn(book);
 	CreditEvent(book, entry, "refunded");
 	PG_RETURN_DATUM(CreditResult(fcinfo, entry));
 }

@@ -27,7 +27,7 @@ static const char *const usage_functions[] = {
 	/* acting */
 	"acting", "authenticate", "resume_session", "switch_workspace", "reset_principal",
 	"current_principal", "current_user_id", "current_workspace_id",
-	"has_role", "workspace_ids", "has_scope", "require_role",
+	"has_role", "workspace_ids", "has_scope", "require_role", "require_principal",
 	/* keys */
 	"verify_api_key", "admit", "locate_api_key",
 	"create_api_key", "rename_api_key", "rotate_api_key", "revoke_api_key", "revoke_api_keys",
@@ -45,13 +45,14 @@ static const char *const usage_functions[] = {
 	"cancel_subscription", "resume_subscription", "change_cycle", "set_seats",
 	/* credit */
 	"balance_at", "read_balance", "usage_report", "usage_total",
+	"start_top_up", "redeem_promo_code", "referral_code",
 	NULL
 };
 
 static const char *const usage_views[] = {
 	"api_keys", "service_accounts", "emails", "workspaces", "members", "invites",
 	"plans", "limits", "subscription",
-	"balance", "transactions", "holds", "grants",
+	"balance", "transactions", "holds", "grants", "payments", "referrals",
 	NULL
 };
 
@@ -60,6 +61,7 @@ static const char *const service_functions[] = {
 	"take_messages", "mark_sent", "mark_failed",
 	"start_subscription", "renew_subscription",
 	"charge", "charge_many", "hold", "settle", "release", "grant_credits", "refund",
+	"confirm_payment", "fail_payment",
 	NULL
 };
 
@@ -68,7 +70,7 @@ static const char *const operator_functions[] = {
 	"set_plan", "set_plan_limit", "set_plan_feature", "override_limit", "end_limit_override",
 	"provision_enterprise",
 	"grant_credits", "adjust_credits", "refund", "expire_credits", "verify_ledger",
-	"ledger_checkpoint",
+	"ledger_checkpoint", "create_promo_code",
 	NULL
 };
 /* clang-format on */

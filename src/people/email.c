@@ -21,6 +21,7 @@
 #include "base/args.h"
 #include "base/errors.h"
 #include "base/query.h"
+#include "credit/promotion.h"
 #include "people/email.h"
 #include "people/email_code.h"
 
@@ -129,6 +130,7 @@ IsLabel(const char *s, size_t len)
 	return true;
 }
 
+/* Two labels or more; a number at the end would make it an IPv4 address (RFC 3696 2). */
 static bool
 IsDomain(const char *s)
 {
@@ -142,7 +144,7 @@ IsDomain(const char *s)
 			return false;
 		labels++;
 		if (s[len] == '\0')
-			return labels >= 2;
+			return labels >= 2 && strspn(s, "0123456789") < len;
 		s += len + 1;
 	}
 }
@@ -305,6 +307,8 @@ Verified(const Person *person, const char *email)
 	bool is_company = EmailIsCompany(email);
 
 	WriteEvent(person, email, "verified", is_company ? "{\"is_company\": true}" : NULL);
+	if (is_company)
+		PromotionCompany(&person->workspace_id);
 }
 
 /*
@@ -340,7 +344,7 @@ account_verify_email(PG_FUNCTION_ARGS)
 	ErrorHideStatement(&hiding);
 	ArgRequired(fcinfo, 1, "code");
 	VerifyEmail(ArgEmail(fcinfo, 0), PG_GETARG_TEXT_PP(1));
-	error_context_stack = hiding.previous;
+	ErrorShowStatement(&hiding);
 	PG_RETURN_VOID();
 }
 

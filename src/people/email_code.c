@@ -49,6 +49,16 @@ static Statement note_send = {
 		"  WHERE (SELECT count(*) FROM unnest(s.sent_at) t WHERE t > $2 - interval '1 hour') < 5",
 };
 
+/* Two for each that is written, so that no address stays for long. */
+static Statement purge_sends = {
+	.types = "timestamptz",
+	.by_index = true,
+	.sql = "DELETE FROM account_data.email_code_sends WHERE email = ANY (ARRAY("
+		   "  SELECT email FROM account_data.email_code_sends"
+		   "  WHERE sent_at[cardinality(sent_at)] < $1 - interval '1 hour'"
+		   "  ORDER BY sent_at[cardinality(sent_at)] LIMIT 2 FOR UPDATE SKIP LOCKED))",
+};
+
 static Statement insert_code = {
 	.types = "uuid, text, uuid, bytea, timestamptz",
 	.sql = "INSERT INTO account_data.email_codes (user_id, email, id, mac, valid_until)"
@@ -84,16 +94,16 @@ Refuse(void)
 					errhint("account.resend_email_code sends a new one."), errhidestmt(true)));
 }
 
-/* Counts the send, or raises PT429; holds the address to the end of the transaction. */
-static void
+/* Counts the send; false when it would be one too many.  Holds the address from here on. */
+static bool
 CountSend(const char *email)
 {
 	NullableDatum args[2] = {ArgText(email), ArgTime(GetCurrentStatementStartTimestamp())};
 
 	if (QueryRun(&note_send, args) == 0)
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_TOO_MANY), errmsg("rate limit exceeded"),
-						errdetail("At most 5 codes an hour are sent to one address."),
-						errhint("Use the last code, or wait for up to an hour.")));
+		return false;
+	QueryRun(&purge_sends, &args[1]);
+	return true;
 }
 
 /* Six digits, each value as likely as any other. */
@@ -150,15 +160,19 @@ Payload(const Person *person, TimestampTz valid_until)
 	return json.data;
 }
 
-/* Sends a new code to an address of a person, in place of the one before. */
-void
-EmailCodeSend(const Person *person, const char *email)
+/*
+ * Sends a new code to an address of a person, in place of the one before;
+ * false, and nothing done, when the address got its five within the hour.
+ */
+bool
+EmailCodeTrySend(const Person *person, const char *email)
 {
 	TimestampTz valid_until = GetCurrentStatementStartTimestamp() + LIFETIME;
 	char code[DIGITS + 1];
 	pg_uuid_t id;
 
-	CountSend(email);
+	if (!CountSend(email))
+		return false;
 	EmailCodeForget(&person->user_id, email);
 	UuidNew(&id);
 	MakeCode(code);
@@ -173,6 +187,17 @@ EmailCodeSend(const Person *person, const char *email)
 						  .secret = code,
 						  .valid_until = valid_until});
 	CryptoWipe(code, sizeof(code));
+	return true;
+}
+
+/* The same, or PT429. */
+void
+EmailCodeSend(const Person *person, const char *email)
+{
+	if (!EmailCodeTrySend(person, email))
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_TOO_MANY), errmsg("rate limit exceeded"),
+						errdetail("At most 5 codes an hour are sent to one address."),
+						errhint("Use the last code, or wait for up to an hour.")));
 }
 
 /* The code of an address, if there is one, holds no more, and need not be delivered. */

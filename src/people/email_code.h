@@ -17,6 +17,7 @@ typedef struct Person
 	const char *username;
 } Person;
 
+extern bool EmailCodeTrySend(const Person *person, const char *email);
 extern void EmailCodeSend(const Person *person, const char *email);
 extern void EmailCodeForget(const pg_uuid_t *user_id, const char *email);
 extern void EmailCodeCount(const pg_uuid_t *user_id, const char *email, pg_uuid_t *id);

@@ -4,7 +4,9 @@
  *
  * A sign-up is one transaction: the user, their primary address, their personal
  * workspace of the same name with them as its owner, what they sign in with, and
- * the message that verifies the address unless it was verified already.
+ * the message that verifies the address unless it was verified already.  What
+ * others had sent to that address cannot keep its owner from signing up: past
+ * the limit of codes an hour the sign-up sends none.
  */
 #include "postgres.h"
 
@@ -23,6 +25,7 @@
 #include "base/errors.h"
 #include "base/query.h"
 #include "base/uuid.h"
+#include "credit/promotion.h"
 #include "people/email.h"
 #include "people/email_code.h"
 #include "people/user.h"
@@ -31,6 +34,7 @@
 #define MAX_DISPLAY_NAME 100
 #define MAX_PROVIDER 50
 #define MAX_SUBJECT 255
+#define MAX_CODE 40
 
 /* account.identity_claim, as a trusted backend vouches for it. */
 typedef struct IdentityClaim
@@ -127,13 +131,15 @@ ArgIdentity(FunctionCallInfo fcinfo, int n)
 	return claim;
 }
 
-/* No code of that kind has been issued, so none can be redeemed. */
+/* The credit of sign-up, and what the codes bring; a code that does not hold stops it all. */
 static void
-RefuseCode(FunctionCallInfo fcinfo, int n, const char *kind)
+GrantWelcome(FunctionCallInfo fcinfo, const pg_uuid_t *workspace_id)
 {
-	if (!PG_ARGISNULL(n))
-		ereport(ERROR,
-				(errcode(ERRCODE_ACCOUNT_NOT_FOUND), errmsg("%s code does not exist", kind)));
+	PromotionSignup(workspace_id);
+	if (!PG_ARGISNULL(6))
+		ReferralFollow(workspace_id, ArgName(fcinfo, 6, "referral_code", MAX_CODE));
+	if (!PG_ARGISNULL(7))
+		PromotionRedeem(workspace_id, ArgName(fcinfo, 7, "promo_code", MAX_CODE));
 }
 
 static void
@@ -174,9 +180,8 @@ InsertIdentity(const pg_uuid_t *user_id, const IdentityClaim *claim)
 						errmsg("identity of provider \"%s\" already exists", claim->provider)));
 }
 
-PG_FUNCTION_INFO_V1(account_sign_up);
-Datum
-account_sign_up(PG_FUNCTION_ARGS)
+static pg_uuid_t *
+SignUp(FunctionCallInfo fcinfo)
 {
 	char *username = ArgName(fcinfo, 0, "username", MAX_DISPLAY_NAME);
 	char *display_name = PG_ARGISNULL(3) ? username
@@ -195,8 +200,6 @@ account_sign_up(PG_FUNCTION_ARGS)
 	region = CatalogEnumMember(ENUM_REGION, PG_GETARG_OID(2));
 	UsernameCheck(username, "username");
 	RefuseForeignRegion(region);
-	RefuseCode(fcinfo, 6, "referral");
-	RefuseCode(fcinfo, 7, "promo");
 	password_hash = PG_ARGISNULL(4) ? NULL : PasswordHash(PG_GETARG_TEXT_PP(4));
 	is_verified = identity != NULL && identity->is_email_verified &&
 				  strcmp(identity->email, email) == 0;
@@ -210,7 +213,7 @@ account_sign_up(PG_FUNCTION_ARGS)
 	if (identity != NULL)
 		InsertIdentity(user_id, identity);
 	if (!is_verified)
-		EmailCodeSend(
+		(void) EmailCodeTrySend(
 			&(Person){.user_id = *user_id, .workspace_id = workspace_id, .username = username},
 			email);
 	EventWrite(&(Event){.workspace_id = &workspace_id,
@@ -219,6 +222,23 @@ account_sign_up(PG_FUNCTION_ARGS)
 						.resource_name = username,
 						.action = "started",
 						.user_id = user_id});
+	GrantWelcome(fcinfo, &workspace_id);
+	if (is_verified && EmailIsCompany(email))
+		PromotionCompany(&workspace_id);
+	return user_id;
+}
+
+/* Every error hides the statement: the password may stand in it. */
+PG_FUNCTION_INFO_V1(account_sign_up);
+Datum
+account_sign_up(PG_FUNCTION_ARGS)
+{
+	ErrorContextCallback hide;
+	pg_uuid_t *user_id;
+
+	ErrorHideStatement(&hide);
+	user_id = SignUp(fcinfo);
+	ErrorShowStatement(&hide);
 	PG_RETURN_UUID_P(user_id);
 }
 

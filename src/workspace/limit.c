@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_collation.h"
 #include "common/int.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
@@ -17,7 +18,6 @@
 
 #include "access/event.h"
 #include "access/principal.h"
-#include "access/role.h"
 #include "base/args.h"
 #include "base/errors.h"
 #include "base/lookup.h"
@@ -33,7 +33,7 @@ static Lookup counts = {.table = "usage_counts", .index = "usage_counts_pkey"};
 static Statement count_members = {
 	.types = "uuid",
 	.mode = QUERY_READ,
-	.sql = "SELECT count(*) FROM account_data.members WHERE workspace_id = $1",
+	.sql = "SELECT seats FROM account_data.seats_used WHERE workspace_id = $1",
 };
 
 static Statement count_owned_teams = {
@@ -95,6 +95,7 @@ ReadCount(const pg_uuid_t *workspace_id, const char *name)
 
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(workspace_id));
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(name));
+	keys[1].sk_collation = DEFAULT_COLLATION_OID;
 	slot = LookupBegin(&scan, &counts, keys, 2, true);
 	if (slot != NULL)
 		used = DatumGetInt64(slot_getattr(slot, USED_ATTNUM, &isnull));
@@ -232,7 +233,7 @@ account_override_limit(PG_FUNCTION_ARGS)
 	args[2] = PG_ARGISNULL(2) ? ArgNull() : ArgDatum(PG_GETARG_DATUM(2));
 	args[3] = PG_ARGISNULL(3) ? ArgNull() : ArgDatum(PG_GETARG_DATUM(3));
 	QueryRun(&write_override, args);
-	RoleChanged();
+	PlanSetMembersUntil(workspace_id);
 	WriteEvent(
 		workspace_id, name, "updated",
 		psprintf("{\"max_value\": %s}",
@@ -254,7 +255,7 @@ account_end_limit_override(PG_FUNCTION_ARGS)
 	if (QueryRun(&delete_override, args) == 0)
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_NOT_FOUND),
 						errmsg("override of limit \"%s\" does not exist", name)));
-	RoleChanged();
+	PlanSetMembersUntil(PG_GETARG_UUID_P(0));
 	WriteEvent(PG_GETARG_UUID_P(0), name, "reset", NULL);
 	PG_RETURN_VOID();
 }

@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_collation.h"
 #include "common/int.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -41,6 +42,13 @@ static Lookup shipped_features = {.table = "plan_feature_defaults",
 								  .index = "plan_feature_defaults_pkey"};
 static Lookup overrides = {.table = "limit_overrides", .index = "limit_overrides_pkey"};
 
+static Statement set_members_until = {
+	.types = "uuid, timestamptz",
+	.mode = QUERY_FRESH,
+	.sql = "UPDATE account_data.workspaces SET members_until = $2"
+		   " WHERE id = $1 AND kind = 'team' AND members_until <> $2",
+};
+
 static Statement knows_limit = {
 	.types = "text",
 	.mode = QUERY_READ,
@@ -54,9 +62,9 @@ static Statement find_lifting_plan = {
 	.sql = "SELECT p.plan, coalesce(l.max_value::text, 'any number')"
 		   " FROM account_data.plans_in_force p"
 		   " LEFT JOIN account_data.plan_limits_in_force l ON l.plan = p.plan AND l.name = $2"
-		   " WHERE p.position > (SELECT position FROM account_data.plans_in_force WHERE plan = $1)"
+		   " WHERE p.rank > (SELECT rank FROM account_data.plans_in_force WHERE plan = $1)"
 		   "  AND coalesce(l.max_value, 9223372036854775807) >= $3"
-		   " ORDER BY p.position LIMIT 1",
+		   " ORDER BY p.rank LIMIT 1",
 };
 
 /* The first row of a table whose key is two texts, or a uuid and a text. */
@@ -68,6 +76,7 @@ BeginPair(LookupScan *scan, Lookup *lookup, RegProcedure first_equal, Datum firs
 
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, first_equal, first);
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(second));
+	keys[0].sk_collation = keys[1].sk_collation = DEFAULT_COLLATION_OID;
 	return LookupBegin(scan, lookup, keys, 2, true);
 }
 
@@ -227,24 +236,40 @@ PlanRequire(const pg_uuid_t *workspace_id, const char *name, int64 used, int64 a
 }
 
 /*
- * Whether the members of a workspace other than its owner are locked out now: it
- * is allowed no members.  *until, when asked for, is when the answer may change by
- * itself; every other change of it calls RoleChanged().
+ * Until when the plan of a workspace covers members beside its owner: as long as
+ * an override or a plan in force allows any.
  */
-bool
-PlanLocksMembers(const pg_uuid_t *workspace_id, TimestampTz *until)
+static TimestampTz
+CoversMembersUntil(const pg_uuid_t *workspace_id)
 {
+	TimestampTz until = DT_NOBEGIN;
 	PlanInForce current;
 	int64 max_value;
-	TimestampTz next;
+	TimestampTz ends_at;
 
-	if (!ReadOverride(workspace_id, MEMBERS, &max_value, &next))
+	if (ReadOverride(workspace_id, MEMBERS, &max_value, &ends_at))
 	{
-		SubscriptionPlan(workspace_id, &current);
-		max_value = current.is_lapsed ? 0 : LimitOfPlan(current.plan, MEMBERS);
-		next = current.until;
+		if (max_value == 0)
+			return DT_NOBEGIN;
+		until = ends_at;
 	}
-	if (until != NULL)
-		*until = next;
-	return max_value == 0;
+	SubscriptionPlan(workspace_id, &current);
+	if (current.is_lapsed || LimitOfPlan(current.plan, MEMBERS) == 0)
+		return until;
+	return Max(until, current.until);
+}
+
+/*
+ * Writes that time to the workspace, where every look-up of a role reads it; a
+ * trigger tells sessions and keys.  Called by whatever changes the plan of a
+ * workspace or its override of members, with the workspace locked.
+ */
+void
+PlanSetMembersUntil(const pg_uuid_t *workspace_id)
+{
+	NullableDatum args[2] = {ArgUuid(workspace_id)};
+
+	CommandCounterIncrement();
+	args[1] = ArgTime(CoversMembersUntil(workspace_id));
+	QueryRun(&set_members_until, args);
 }

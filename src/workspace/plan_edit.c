@@ -10,7 +10,6 @@
 #include "access/xact.h"
 #include "utils/builtins.h"
 
-#include "access/role.h"
 #include "base/args.h"
 #include "base/errors.h"
 #include "base/query.h"
@@ -27,14 +26,21 @@ static Statement find_plan = {
 static Statement write_plan = {
 	.types = "text, integer, bigint, bigint, bigint, bigint, bigint",
 	.sql =
-		"INSERT INTO account_data.plans (plan, position, monthly_price_micros, yearly_price_micros,"
+		"INSERT INTO account_data.plans (plan, rank, monthly_price_micros, yearly_price_micros,"
 		"  monthly_credit_micros, signup_credit_micros, company_credit_micros)"
 		" SELECT $1, coalesce($2,"
-		"    (SELECT position FROM account_data.plans_in_force WHERE plan = $1),"
-		"    (SELECT max(position) + 100 FROM account_data.plans_in_force)), $3, $4, $5, $6, $7"
-		" ON CONFLICT (plan) DO UPDATE SET (position, monthly_price_micros, yearly_price_micros,"
+		"    (SELECT rank FROM account_data.plans_in_force WHERE plan = $1),"
+		"    (SELECT max(rank) + 100 FROM account_data.plans_in_force)), $3, $4, $5, $6, $7"
+		" ON CONFLICT (plan) DO UPDATE SET (rank, monthly_price_micros, yearly_price_micros,"
 		"  monthly_credit_micros, signup_credit_micros, company_credit_micros, changed_by, changed_at)"
-		" = (excluded.position, $3, $4, $5, $6, $7, session_user, statement_timestamp())",
+		" = (excluded.rank, $3, $4, $5, $6, $7, session_user, statement_timestamp())",
+};
+
+static Statement subscribed = {
+	.types = "",
+	.sql = "SELECT workspace_id FROM account_data.subscriptions"
+		   " UNION SELECT workspace_id FROM account_data.limit_overrides WHERE name = 'members'"
+		   " ORDER BY workspace_id",
 };
 
 static Statement write_limit = {
@@ -114,7 +120,16 @@ account_set_plan(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* How many members a plan allows decides whether they are locked out. */
+static void
+SetMembersUntil(const NullableDatum *row, void *state)
+{
+	PlanSetMembersUntil(DatumGetUUIDP(row[0].value));
+}
+
+/*
+ * How many members a plan allows decides whether those of its workspaces have
+ * access.  A team that never had a plan of its own keeps what it has.
+ */
 PG_FUNCTION_INFO_V1(account_set_plan_limit);
 Datum
 account_set_plan_limit(PG_FUNCTION_ARGS)
@@ -129,7 +144,8 @@ account_set_plan_limit(PG_FUNCTION_ARGS)
 	args[1] = ArgText(name);
 	args[2] = PG_ARGISNULL(2) ? ArgNull() : ArgDatum(PG_GETARG_DATUM(2));
 	QueryRun(&write_limit, args);
-	RoleChanged();
+	if (strcmp(name, "members") == 0)
+		QueryEach(&subscribed, NULL, 1, SetMembersUntil, NULL);
 	PG_RETURN_VOID();
 }
 

@@ -99,9 +99,12 @@ CheckInterval(const struct Setting *setting, const JsonbValue *value)
 									ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
 	Interval zero = {0};
 
-	if (DatumGetInt32(DirectFunctionCall2(interval_cmp, age, IntervalPGetDatum(&zero))) <= 0)
+	if (DatumGetBool(DirectFunctionCall2(interval_le, age, IntervalPGetDatum(&zero))))
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
 						errmsg("invalid %s: it must be longer than zero", setting->name)));
+	if (!ArgIntervalFits(DatumGetIntervalP(age)))
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
+						errmsg("invalid %s: it must be at most 100 years", setting->name)));
 }
 
 static void

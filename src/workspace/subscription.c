@@ -1,10 +1,9 @@
 /*
  * subscription.c
- *		The subscription of a workspace: its row, its seats, and what admins may change.
+ *		The subscription of a workspace: its row, and what admins may change of it.
  *
- * While a subscription is in force it pays for at least as many seats as there
- * are members.  The processor is told of every change by a message; only it
- * moves money, and its answer comes back through subscription_period.c.
+ * The processor is told of every change by a message; only it moves money, and
+ * what it says comes back through subscription_processor.c.
  *
  * Locks: the row of the workspace, then that of the subscription; both are read
  * by what is committed when the lock is held, whatever the isolation level.
@@ -71,12 +70,6 @@ static Statement write_subscription = {
 		"  CASE WHEN s.period_ends_at = $2 THEN s.end_noted_at END)",
 };
 
-static Statement count_members = {
-	.types = "uuid",
-	.mode = QUERY_FRESH,
-	.sql = "SELECT count(*) FROM account_data.members WHERE workspace_id = $1",
-};
-
 static Statement find_price = {
 	.types = "text, text",
 	.mode = QUERY_READ,
@@ -125,19 +118,6 @@ SubscriptionArgCycle(FunctionCallInfo fcinfo, int n)
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
 						errmsg("invalid cycle: it must be monthly or yearly")));
 	return cycle;
-}
-
-int
-SubscriptionArgSeats(FunctionCallInfo fcinfo, int n)
-{
-	int seats;
-
-	ArgRequired(fcinfo, n, "seats");
-	seats = PG_GETARG_INT32(n);
-	if (seats < 1 || seats > SUBSCRIPTION_MAX_SEATS)
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
-						errmsg("invalid seats: they must be 1 to %d", SUBSCRIPTION_MAX_SEATS)));
-	return seats;
 }
 
 /*
@@ -253,6 +233,7 @@ SubscriptionWrite(const Subscription *s)
 	};
 
 	QueryRun(&write_subscription, args);
+	PlanSetMembersUntil(&s->workspace_id);
 }
 
 void
@@ -282,6 +263,24 @@ SubscriptionTellProcessor(const Subscription *s, const char *kind, int added_sea
 							  .payload = TextDatumGetCString(row[0].value)});
 }
 
+/* A subscription that is about to go is charged for no more. */
+void
+SubscriptionStopCharges(const Subscription *s)
+{
+	if (!s->is_licence && s->cancelled_at == DT_NOEND && SubscriptionIsInForce(s))
+		SubscriptionTellProcessor(s, "subscription_cancelled", 0);
+}
+
+/* Who deletes a workspace calls this first. */
+void
+SubscriptionStop(const pg_uuid_t *workspace_id)
+{
+	Subscription s;
+
+	if (SubscriptionLock(workspace_id, &s))
+		SubscriptionStopCharges(&s);
+}
+
 /* What a seat costs a cycle; false when that is by agreement.  P0002 without such a plan. */
 bool
 SubscriptionPrice(const char *plan, SubscriptionCycle cycle, int64 *price_micros)
@@ -296,71 +295,9 @@ SubscriptionPrice(const char *plan, SubscriptionCycle cycle, int64 *price_micros
 	return !row[0].isnull;
 }
 
-/* The owner's seat comes with any plan; more are a team's, as many as it may have members. */
-void
-SubscriptionCheckSeats(const pg_uuid_t *workspace_id, bool is_team, const char *plan, int seats)
-{
-	int64 max_value = PlanLimitUnder(workspace_id, plan, "members");
-
-	if (seats > 1 && !is_team)
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
-						errmsg("invalid seats: a personal workspace has one")));
-	if (seats > 1 && seats > max_value)
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_PAYMENT), errmsg("plan limit reached: members"),
-						errdetail("The plan %s allows %lld seats here; %d are asked for.", plan,
-								  (long long) max_value, seats),
-						errhint("An operator can allow more with account.override_limit.")));
-}
-
-static int
-CountMembers(const pg_uuid_t *workspace_id)
-{
-	NullableDatum args[1] = {ArgUuid(workspace_id)};
-	NullableDatum row[1];
-
-	if (!QueryRow(&count_members, args, row, 1))
-		return 0;
-	return (int) Min(DatumGetInt64(row[0].value), SUBSCRIPTION_MAX_SEATS);
-}
-
-/* Pays for more seats from now to the end of the period. */
-static void
-AddSeats(Subscription *s, int seats)
-{
-	int added = seats - s->seats;
-
-	s->seats = seats;
-	SubscriptionWrite(s);
-	SubscriptionTellProcessor(s, "seats_added", added);
-	SubscriptionEvent(s, "updated", psprintf("{\"seats\": [%d, %d]}", s->seats - added, s->seats));
-}
-
-/* Sees to it that each member has a paid seat; a licence is not paid by the seat. */
-void
-SubscriptionFillSeats(Subscription *s)
-{
-	int members = CountMembers(&s->workspace_id);
-
-	if (!s->is_licence && SubscriptionIsInForce(s) && members > s->seats)
-		AddSeats(s, members);
-}
-
-/*
- * Who makes somebody a member calls this after, with the workspace locked: a
- * vacant paid seat is theirs, or else one more is paid for.
- */
-void
-SubscriptionSeatAdded(const pg_uuid_t *workspace_id)
-{
-	Subscription s;
-
-	if (SubscriptionLock(workspace_id, &s))
-		SubscriptionFillSeats(&s);
-}
-
 /* The subscription of the active workspace, locked, for an admin to change. */
-static Subscription
-LockOwn(bool *is_team)
+Subscription
+SubscriptionLockOwn(bool *is_team)
 {
 	const Principal *p;
 	Subscription s;
@@ -379,8 +316,8 @@ LockOwn(bool *is_team)
 	return s;
 }
 
-static void
-RefuseCancelled(const Subscription *s)
+void
+SubscriptionRefuseCancelled(const Subscription *s)
 {
 	if (s->cancelled_at != DT_NOEND)
 		ereport(ERROR,
@@ -394,9 +331,9 @@ Datum
 account_cancel_subscription(PG_FUNCTION_ARGS)
 {
 	bool is_team;
-	Subscription s = LockOwn(&is_team);
+	Subscription s = SubscriptionLockOwn(&is_team);
 
-	RefuseCancelled(&s);
+	SubscriptionRefuseCancelled(&s);
 	SubscriptionGrantDue(&s);
 	s.cancelled_at = GetCurrentStatementStartTimestamp();
 	s.credits_due_at = DT_NOEND;
@@ -412,7 +349,7 @@ Datum
 account_resume_subscription(PG_FUNCTION_ARGS)
 {
 	bool is_team;
-	Subscription s = LockOwn(&is_team);
+	Subscription s = SubscriptionLockOwn(&is_team);
 
 	if (s.cancelled_at == DT_NOEND)
 		ereport(ERROR,
@@ -431,11 +368,11 @@ account_change_cycle(PG_FUNCTION_ARGS)
 {
 	SubscriptionCycle cycle = SubscriptionArgCycle(fcinfo, 0);
 	bool is_team;
-	Subscription s = LockOwn(&is_team);
+	Subscription s = SubscriptionLockOwn(&is_team);
 	SubscriptionCycle old = s.next_cycle == CYCLE_NONE ? s.cycle : s.next_cycle;
 	int64 price_micros;
 
-	RefuseCancelled(&s);
+	SubscriptionRefuseCancelled(&s);
 	if (!SubscriptionPrice(s.plan, cycle, &price_micros))
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
 						errmsg("invalid cycle: plan \"%s\" has no %s price", s.plan,
@@ -448,44 +385,5 @@ account_change_cycle(PG_FUNCTION_ARGS)
 	SubscriptionEvent(
 		&s, "updated",
 		EventChange("next_cycle", SubscriptionCycleLabel(old), SubscriptionCycleLabel(cycle)));
-	PG_RETURN_VOID();
-}
-
-/* Fewer seats from the next period on, but none from under a member. */
-static void
-ReduceSeats(Subscription *s, int seats)
-{
-	int members = CountMembers(&s->workspace_id);
-	int next = seats == s->seats ? 0 : seats;
-
-	if (seats < members)
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE), errmsg("seats are taken"),
-						errdetail("%d seats are taken; %d are asked for.", members, seats),
-						errhint("Remove members first.")));
-	if (next == s->next_seats)
-		return;
-	s->next_seats = next;
-	SubscriptionWrite(s);
-	SubscriptionTellProcessor(s, "seats_changed", 0);
-	SubscriptionEvent(s, "updated", psprintf("{\"next_seats\": [%d, %d]}", s->seats, seats));
-}
-
-PG_FUNCTION_INFO_V1(account_set_seats);
-Datum
-account_set_seats(PG_FUNCTION_ARGS)
-{
-	int seats = SubscriptionArgSeats(fcinfo, 0);
-	bool is_team;
-	Subscription s = LockOwn(&is_team);
-
-	RefuseCancelled(&s);
-	SubscriptionCheckSeats(&s.workspace_id, is_team, s.plan, seats);
-	if (seats > s.seats)
-	{
-		s.next_seats = 0;
-		AddSeats(&s, seats);
-	}
-	else
-		ReduceSeats(&s, seats);
 	PG_RETURN_VOID();
 }

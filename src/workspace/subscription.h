@@ -52,16 +52,20 @@ typedef struct Subscription
 
 extern void SubscriptionPlan(const pg_uuid_t *workspace_id, PlanInForce *current);
 extern void SubscriptionSeatAdded(const pg_uuid_t *workspace_id);
+extern void SubscriptionStop(const pg_uuid_t *workspace_id);
 extern int64 SubscriptionMaintain(int64 max_rows);
 
 /* Between the files of this domain. */
 extern bool SubscriptionLockWorkspace(const pg_uuid_t *workspace_id);
 extern bool SubscriptionLock(const pg_uuid_t *workspace_id, Subscription *subscription);
+extern Subscription SubscriptionLockOwn(bool *is_team);
+extern void SubscriptionRefuseCancelled(const Subscription *subscription);
 extern bool SubscriptionIsInForce(const Subscription *subscription);
 extern void SubscriptionWrite(const Subscription *subscription);
 extern void SubscriptionFillSeats(Subscription *subscription);
 extern void SubscriptionTellProcessor(const Subscription *subscription, const char *kind,
 									  int added_seats);
+extern void SubscriptionStopCharges(const Subscription *subscription);
 extern void SubscriptionEvent(const Subscription *subscription, const char *action,
 							  const char *metadata);
 extern bool SubscriptionPrice(const char *plan, SubscriptionCycle cycle, int64 *price_micros);
@@ -72,6 +76,7 @@ extern SubscriptionCycle SubscriptionArgCycle(FunctionCallInfo fcinfo, int n);
 extern int SubscriptionArgSeats(FunctionCallInfo fcinfo, int n);
 extern void SubscriptionCheckEnd(TimestampTz at, const char *what);
 extern TimestampTz SubscriptionAddMonths(TimestampTz at, int months);
+extern TimestampTz SubscriptionNextEnd(const Subscription *subscription);
 extern void SubscriptionBeginPeriod(Subscription *subscription, TimestampTz start,
 									TimestampTz stated_end);
 extern void SubscriptionGrantDue(Subscription *subscription);

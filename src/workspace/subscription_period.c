@@ -21,10 +21,10 @@
 #include "utils/fmgrprotos.h"
 
 #include "access/outbox.h"
-#include "access/role.h"
 #include "base/args.h"
 #include "base/errors.h"
 #include "base/query.h"
+#include "credit/promotion.h"
 #include "workspace/plan.h"
 #include "workspace/subscription.h"
 
@@ -32,6 +32,7 @@
 
 static Statement note_end = {
 	.types = "timestamptz",
+	.by_index = true,
 	.sql = "UPDATE account_data.subscriptions SET end_noted_at = $1 WHERE workspace_id = ("
 		   "  SELECT s.workspace_id FROM account_data.subscriptions s"
 		   "  JOIN account_data.workspaces w ON w.id = s.workspace_id"
@@ -42,6 +43,7 @@ static Statement note_end = {
 
 static Statement next_due_credits = {
 	.types = "timestamptz",
+	.by_index = true,
 	.sql = "SELECT s.workspace_id FROM account_data.subscriptions s"
 		   " JOIN account_data.workspaces w ON w.id = s.workspace_id"
 		   " WHERE s.credits_due_at <= $1"
@@ -50,10 +52,10 @@ static Statement next_due_credits = {
 
 /* Whom to tell that a plan is over, and what. */
 static Statement people_of = {
-	.types = "uuid, boolean",
+	.types = "uuid",
 	.sql = "SELECT e.email, jsonb_build_object('notice', 'subscription_ended', 'plan', s.plan,"
 		   "  'workspace', w.slug, 'workspace_name', w.name, 'role', m.role,"
-		   "  'has_access', m.role = 'owner' OR NOT $2)::text"
+		   "  'has_access', m.role = 'owner' OR w.members_until > statement_timestamp())::text"
 		   " FROM account_data.subscriptions s"
 		   " JOIN account_data.workspaces w ON w.id = s.workspace_id"
 		   " JOIN account_data.members m ON m.workspace_id = s.workspace_id"
@@ -91,16 +93,6 @@ SubscriptionCheckEnd(TimestampTz at, const char *what)
 }
 
 /*
- * The one place where the monthly credit of a plan falls due: that much a seat,
- * for the month that begins then.  Workspace and month make the idempotency key
- * under which the ledger posts it; while there is no ledger it posts nothing.
- */
-static void
-SubscriptionGrantCredits(const pg_uuid_t *workspace_id, int seats, TimestampTz period)
-{
-}
-
-/*
  * When the next month of a period begins after that time; DT_NOEND when a
  * renewal comes first.  A month's period has no further one; a licence has one
  * each month to its end.
@@ -128,9 +120,18 @@ SubscriptionGrantDue(Subscription *s)
 {
 	while (s->credits_due_at <= Now())
 	{
-		SubscriptionGrantCredits(&s->workspace_id, s->seats, s->credits_due_at);
+		PromotionMonthly(&s->workspace_id, s->seats, s->credits_due_at);
 		s->credits_due_at = SubscriptionNextCredits(s, s->credits_due_at);
 	}
+}
+
+/* Where the period after the present one ends, when nobody states it. */
+TimestampTz
+SubscriptionNextEnd(const Subscription *s)
+{
+	int months = s->cycle == CYCLE_YEARLY ? MONTHS_A_YEAR : 1;
+
+	return SubscriptionAddMonths(s->anchored_at, (s->periods + 1) * months);
 }
 
 /*
@@ -140,8 +141,6 @@ SubscriptionGrantDue(Subscription *s)
 void
 SubscriptionBeginPeriod(Subscription *s, TimestampTz start, TimestampTz stated_end)
 {
-	int months = s->cycle == CYCLE_YEARLY ? MONTHS_A_YEAR : 1;
-
 	s->period_started_at = start;
 	if (stated_end != DT_NOEND)
 	{
@@ -149,11 +148,13 @@ SubscriptionBeginPeriod(Subscription *s, TimestampTz start, TimestampTz stated_e
 		s->periods = 0;
 	}
 	else
-		s->period_ends_at = SubscriptionAddMonths(s->anchored_at, ++s->periods * months);
+	{
+		s->period_ends_at = SubscriptionNextEnd(s);
+		s->periods++;
+	}
 	s->credits_due_at = SubscriptionNextCredits(s, start);
 	SubscriptionWrite(s);
-	SubscriptionGrantCredits(&s->workspace_id, s->seats, start);
-	RoleChanged();
+	PromotionMonthly(&s->workspace_id, s->seats, start);
 }
 
 /* As many seats as the plan allows here, when the operator does not say. */
@@ -186,7 +187,6 @@ ExtendLicence(Subscription *s, const char *plan, int seats, TimestampTz ends_at)
 	s->period_ends_at = s->anchored_at = ends_at;
 	s->credits_due_at = SubscriptionNextCredits(s, Now());
 	SubscriptionWrite(s);
-	RoleChanged();
 	SubscriptionEvent(s, "renewed", NULL);
 }
 
@@ -206,9 +206,8 @@ BeginLicence(const pg_uuid_t *workspace_id, const Subscription *old, const char 
 		.cancelled_at = DT_NOEND,
 	};
 
-	if (old != NULL && !old->is_licence && SubscriptionIsInForce(old) &&
-		old->cancelled_at == DT_NOEND)
-		SubscriptionTellProcessor(old, "subscription_cancelled", 0);
+	if (old != NULL)
+		SubscriptionStopCharges(old);
 	SubscriptionBeginPeriod(&s, Now(), ends_at);
 	SubscriptionEvent(&s, "started", NULL);
 }
@@ -266,7 +265,7 @@ static void
 TellPeople(const pg_uuid_t *workspace_id)
 {
 	Notices notices = {.memory = CurrentMemoryContext};
-	NullableDatum args[2] = {ArgUuid(workspace_id), ArgBool(PlanLocksMembers(workspace_id, NULL))};
+	NullableDatum args[1] = {ArgUuid(workspace_id)};
 	ListCell *recipient;
 	ListCell *payload;
 
@@ -293,7 +292,6 @@ NoteEnd(void)
 		return false;
 	TellPeople(&s.workspace_id);
 	SubscriptionEvent(&s, "ended", NULL);
-	RoleChanged();
 	return true;
 }
 

@@ -220,26 +220,33 @@ CheckRenewable(const Request *request, const Subscription *s)
 						errdetail("That ends at %s.", timestamptz_to_str(s->period_ends_at))));
 }
 
+/* Periods are counted from here anew. */
+static void
+MoveAnchor(Subscription *s, TimestampTz at)
+{
+	s->anchored_at = at;
+	s->periods = 0;
+}
+
 /*
  * Where the next period begins: where the last one ended, also for a payment that
- * comes late, unless a whole cycle has gone by unpaid.  Moves the anchor when
- * periods are counted from there anew.
+ * comes late, unless that period would be over by now.
  */
 static TimestampTz
 NextStart(Subscription *s)
 {
 	TimestampTz start = s->period_ends_at;
-	bool is_cycle_new = s->next_cycle != CYCLE_NONE;
 
-	if (is_cycle_new)
-		s->cycle = s->next_cycle;
-	s->next_cycle = CYCLE_NONE;
-	if (SubscriptionAddMonths(start, s->cycle == CYCLE_YEARLY ? 12 : 1) <= Now())
-		start = Now();
-	if (is_cycle_new || start != s->period_ends_at)
+	if (s->next_cycle != CYCLE_NONE)
 	{
-		s->anchored_at = start;
-		s->periods = 0;
+		s->cycle = s->next_cycle;
+		MoveAnchor(s, start);
+	}
+	s->next_cycle = CYCLE_NONE;
+	if (SubscriptionNextEnd(s) <= Max(start, Now()))
+	{
+		start = Max(start, Now());
+		MoveAnchor(s, start);
 	}
 	return start;
 }

@@ -140,12 +140,5 @@ SET LOCAL ROLE outbox_worker;
 SELECT throws_ok('SELECT account.dead_letters()', '42501', NULL, 'a trusted backend cannot see dead letters');
 RESET ROLE;
 
--- What history leaves
-INSERT INTO account_data.message_receipts VALUES ('00000000-0000-7000-8000-000000000001', false, '2001-01-01');
-UPDATE account_data.messages SET due_at = NULL, sealed = NULL, dead_at = statement_timestamp() - interval '31 days' WHERE recipient ^@ 'six';
-SELECT lives_ok('SELECT account.take_messages()', 'taking cleans up after old messages');
-SELECT is_empty($$SELECT FROM account_data.message_receipts WHERE ended_at = '2001-01-01'$$, 'receipts are kept for a week');
-SELECT is_empty($$SELECT FROM account.dead_letters() WHERE recipient ^@ 'six'$$, 'dead letters are kept for 30 days');
-
 SELECT * FROM finish();
 ROLLBACK;

@@ -114,7 +114,7 @@ SELECT is(account.current_user_id(), :'one', 'and after ROLLBACK PREPARED');
 
 -- Roles that end reach a principal of the session
 
-UPDATE account_data.members SET role = 'viewer' WHERE user_id = :'two';
+UPDATE account_data.members SET role = 'viewer' WHERE user_id = :'two' AND role <> 'owner';
 SELECT account.act_as(:'two', '11fe0000-0000-7000-8000-000000000001', false);
 SELECT is((account.current_principal()).role, 'viewer', 'the role at the start');
 UPDATE account_data.members SET role = 'admin' WHERE user_id = :'two' AND role = 'viewer'
@@ -125,7 +125,10 @@ DELETE FROM account_data.members WHERE workspace_id = '11fe0000-0000-7000-8000-0
 SELECT is(account.current_principal(), NULL, 'the end of a membership does too');
 ROLLBACK;
 SELECT is((account.current_principal()).role, 'admin', 'and its rollback');
+BEGIN;
+DELETE FROM account_data.workspaces w USING account_data.users u WHERE u.id = :'two' AND w.id = u.personal_workspace_id;
 DELETE FROM account_data.users WHERE id = :'two';
+COMMIT;
 SELECT is(account.current_principal(), NULL, 'a user who is gone acts no more');
 
 SELECT account.reset_principal();

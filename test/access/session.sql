@@ -46,7 +46,7 @@ SELECT throws_ok(format('SELECT account.resume_session(%L)', :'token'), '28000',
 SET LOCAL account.session_idle_timeout = '8d';
 SELECT lives_ok(format('SELECT account.resume_session(%L)', :'token'), 'account.session_idle_timeout says how long');
 ROLLBACK TO a;
-SET LOCAL account.session_lifetime = '1 hour';
+SET LOCAL account.session_lifetime = '1h';
 SELECT is((account.open_session(:'ann')).expires_at, statement_timestamp() + interval '1 hour', 'account.session_lifetime is that of new sessions');
 SELECT throws_ok('SET LOCAL ' || s, '22023', NULL, 'refused: ' || s)
   FROM unnest('{account.session_lifetime = 0,account.session_idle_timeout = -1,account.session_lifetime = 59}'::text[]) s;

@@ -58,7 +58,8 @@ sub error_of
 sub person
 {
 	my ($node, $name, $database) = @_;
-	return sql($node, "SELECT account.sign_up('$name', '$name\@example.com', 'us')", $database);
+	return sql($node, "SELECT account.sign_up('$name', '$name\@example.com', 'us', "
+		  . "identity => ROW('test', '$name', '$name\@example.com', true))", $database);
 }
 
 # The query as somebody runs it in a transaction of their own, in their personal workspace.

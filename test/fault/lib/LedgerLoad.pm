@@ -87,9 +87,11 @@ sub script
 		push @lines, '\echo begin', 'BEGIN ISOLATION LEVEL ' . $levels[ rand @levels ] . ';';
 		for (1 .. 1 + int rand 3)
 		{
-			push @lines, '\echo savepoint', 'SAVEPOINT s;' if rand() < .3;
+			# each name is used once: a SAVEPOINT that failed must not lead back to an earlier one
+			my $savepoint = rand() < .3 ? "s$number" : '';
+			push @lines, '\echo savepoint', "SAVEPOINT $savepoint;" if $savepoint;
 			push @lines, step($seed, $client, $number++);
-			push @lines, 'ROLLBACK TO s;', '\echo back' if $lines[-2] eq 'SAVEPOINT s;' && rand() < .5;
+			push @lines, "ROLLBACK TO $savepoint;", '\echo back' if $savepoint && rand() < .5;
 		}
 		push @lines, '\echo end', rand() < .85 ? 'COMMIT;' : 'ROLLBACK;', '\echo over';
 	}

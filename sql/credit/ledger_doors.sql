@@ -111,7 +111,8 @@ CREATE VIEW account.holds WITH (security_barrier) AS
                 ELSE h.status END AS status,
            h.description, h.expires_at, h.created_at
       FROM account.acting() p
-      JOIN account_data.holds h ON h.workspace_id = p.workspace_id;
+      JOIN account_data.holds h ON h.workspace_id = p.workspace_id
+     WHERE account.require_principal();
 COMMENT ON VIEW account.holds IS 'Credit that is or was reserved for work in the active workspace.';
 
 CREATE VIEW account.grants WITH (security_barrier) AS
@@ -119,5 +120,6 @@ CREATE VIEW account.grants WITH (security_barrier) AS
            nullif(g.expires_at, 'infinity') AS expires_at
       FROM account.acting() p
       JOIN account_data.grants g ON g.workspace_id = p.workspace_id
-     WHERE NOT g.is_spent AND (g.expires_at > statement_timestamp() OR g.reserved_micros > 0);
+     WHERE account.require_principal()
+       AND NOT g.is_spent AND (g.expires_at > statement_timestamp() OR g.reserved_micros > 0);
 COMMENT ON VIEW account.grants IS 'Promotional credit that the active workspace still has, by parcel.';

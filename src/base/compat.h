@@ -11,6 +11,7 @@
 
 #include "access/genam.h"
 #include "parser/parse_type.h"
+#include "storage/proc.h"
 #include "utils/guc.h"
 
 #if PG_VERSION_NUM < 150000
@@ -38,6 +39,13 @@
 #define AccountParseType(name, oid, typmod) parseTypeString(name, oid, typmod, NULL)
 #else
 #define AccountParseType(name, oid, typmod) parseTypeString(name, oid, typmod, false)
+#endif
+
+/* 17 gathered the virtual transaction id in a struct. */
+#if PG_VERSION_NUM >= 170000
+#define AccountLocalTransaction() (MyProc->vxid.lxid)
+#else
+#define AccountLocalTransaction() (MyProc->lxid)
 #endif
 
 /* 17 drops the override stack; the setting itself serves all versions. */

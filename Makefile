@@ -34,6 +34,10 @@ SQL_FILES = \
 	sql/workspace/limit.sql \
 	sql/workspace/team.sql \
 	sql/workspace/views.sql \
+	sql/credit/ledger.sql \
+	sql/credit/ledger_doors.sql \
+	sql/credit/payment.sql \
+	sql/credit/promotion.sql \
 	sql/ops/ops.sql \
 	sql/ops/grant.sql
 

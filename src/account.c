@@ -19,6 +19,7 @@
 #include "base/catalog.h"
 #include "base/keyring.h"
 #include "base/lookup.h"
+#include "credit/early_release.h"
 #include "people/user.h"
 
 PG_MODULE_MAGIC;
@@ -38,5 +39,6 @@ _PG_init(void)
 	OutboxInit();
 	PasswordInit();
 	UserInit();
+	EarlyReleaseInit();
 	MarkGUCPrefixReserved("account");
 }

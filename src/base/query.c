@@ -180,6 +180,25 @@ QueryRow(Statement *statement, const NullableDatum *args, NullableDatum *row, in
 }
 
 /*
+ * Runs a statement that gives few rows, and copies up to max_rows of them, one
+ * after the other; returns how many.
+ */
+int
+QueryRows(Statement *statement, const NullableDatum *args, NullableDatum *rows, int ncolumns,
+		  int max_rows)
+{
+	Switch s;
+	int count;
+
+	SwitchToOwner(&s);
+	count = (int) Min(Execute(statement, args), (uint64) max_rows);
+	for (int i = 0; i < count; i++)
+		CopyRow(i, rows + (size_t) i * ncolumns, ncolumns, s.caller);
+	SwitchBack(&s);
+	return count;
+}
+
+/*
  * Calls each() for every row, in bounded memory.  It runs as the extension's
  * owner, so it only keeps or prints what it is given.
  */

@@ -43,6 +43,8 @@ typedef struct Statement
 extern uint64 QueryRun(Statement *statement, const NullableDatum *args);
 extern bool QueryRow(Statement *statement, const NullableDatum *args, NullableDatum *row,
 					 int ncolumns);
+extern int QueryRows(Statement *statement, const NullableDatum *args, NullableDatum *rows,
+					 int ncolumns, int max_rows);
 extern void QueryEach(Statement *statement, const NullableDatum *args, int ncolumns,
 					  void (*each)(const NullableDatum *row, void *state), void *state);
 

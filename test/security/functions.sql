@@ -2,6 +2,7 @@
 --
 --   stable safe      reads only, by the snapshot of the statement or what is committed now; holds in a parallel worker
 --   stable restricted  reads through a cursor, in the leader only
+--   stable unsafe    reads what is committed now, in commands of its own
 --   volatile unsafe  writes, or sets who acts
 BEGIN;
 SELECT no_plan();
@@ -18,6 +19,11 @@ INSERT INTO reviewed VALUES
     ('volatile unsafe', 'grant_usage', '{create_team, delete_team, join_team, set_member_role, remove_member, leave_team, transfer_ownership, invite_member,
         resend_invite, cancel_invite, create_invite_link, accept_invite}'),
     ('volatile unsafe', 'grant_usage', '{update_team_settings, cancel_subscription, resume_subscription, change_cycle, set_seats}'),
+    ('stable unsafe', 'grant_usage', '{balance_at, read_balance, usage_report, usage_total}'),
+    ('volatile unsafe', 'grant_usage', '{start_top_up, redeem_promo_code, referral_code}'),
+    ('volatile unsafe', 'grant_service', '{charge, charge_many, hold, settle, release, grant_credits, refund, confirm_payment, fail_payment}'),
+    ('volatile unsafe', 'grant_operator', '{adjust_credits, expire_credits, create_promo_code}'),
+    ('stable unsafe', 'grant_operator', '{verify_ledger, ledger_checkpoint}'),
     ('stable safe', 'grant_service', '{check_username}'),
     ('volatile unsafe', 'grant_service', '{act_as, open_session, sign_up, take_messages, mark_sent, mark_failed, start_subscription, renew_subscription}'),
     ('volatile unsafe', 'grant_operator', '{health, rotate_master_key, dead_letters, retry_dead_letter, set_plan, set_plan_limit, set_plan_feature,
@@ -56,7 +62,7 @@ SELECT name, CASE WHEN has_function_privilege('functions_usage', oid, 'EXECUTE')
   FROM doors;
 SELECT is_empty('SELECT g.name, g.granted_by, r.granted_by FROM grants g JOIN reviewed r ON g.name = ANY (r.names) WHERE g.granted_by <> r.granted_by',
     'each function is granted by the helper that was reviewed');
-SELECT is_empty('SELECT name FROM grants WHERE is_double', 'and by no second one');
+SELECT set_eq('SELECT name FROM grants WHERE is_double', '{grant_credits, refund}'::text[], 'and by a second one only where service and operator both may');
 SELECT is_empty($$SELECT name, granted_by FROM grants WHERE granted_by = 'grant_usage' AND NOT has_function_privilege('functions_service',
     (SELECT min(oid) FROM doors d WHERE d.name = grants.name), 'EXECUTE')$$, 'grant_service includes grant_usage');
 SELECT is_empty($$SELECT oid::regprocedure, r FROM pg_proc, unnest('{functions_usage,functions_service,functions_operator}'::text[]) r

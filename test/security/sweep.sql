@@ -35,6 +35,9 @@ INSERT INTO hostile VALUES
     ('uuid[]', ARRAY[format($$'{%s}'$$, :'team'), $$'{}'$$, $$'{NULL}'$$, format($$'{{%s},{%1$s}}'$$, :'team')]),
     ('cidr[]', ARRAY[$$'{::1}'$$, $$'{}'$$, $$'{NULL}'$$, $$'{{::1},{::2}}'$$]), ('inet', ARRAY[$$'::1'$$, $$'0.0.0.0/0'$$, $$'255.255.255.255/32'$$]),
     ('jsonb', ARRAY[$$'{}'$$, $$'null'$$, $$'[]'$$, $$'1e400'$$, $$'"x"'$$, $$'{"a":{"b":[null]}}'$$, $$(repeat('[', 1000) || repeat(']', 1000))$$]),
+    ('account.transaction_type', ARRAY[$$'promo'$$, $$'usage'$$]),
+    ('account.charge_request[]', ARRAY[$$ARRAY[ROW(1, 'd', 'k', 'c', '{}', false)]::account.charge_request[]$$, $$'{}'$$, $$'{NULL}'$$,
+        $$ARRAY[ROW(NULL, NULL, NULL, NULL, NULL, NULL)]::account.charge_request[]$$, $$ARRAY[ROW(9223372036854775807, '', '', '', '[]', true)]::account.charge_request[]$$]),
     ('account.role', ARRAY[$$'viewer'$$, $$'owner'$$]), ('account.region', ARRAY[$$'us'$$, $$'ap'$$]), ('regrole', ARRAY[$$'sweep_usage'$$, '0']),
     ('account.identity_claim', ARRAY[$$ROW('p', 's', 'a@b.test', true)$$, 'ROW(NULL, NULL, NULL, NULL)', $$ROW('', '', '', NULL)$$]);
 SELECT is_empty($$SELECT DISTINCT t::regtype FROM doors, unnest(types) t WHERE NOT EXISTS (SELECT FROM hostile WHERE type = t)$$,

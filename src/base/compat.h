@@ -27,6 +27,15 @@
 	index_beginscan(heap, index, snapshot, nkeys, 0)
 #endif
 
+/* 16 can leave out indexes whose columns an update did not change. */
+#if PG_VERSION_NUM >= 160000
+#define AccountInsertIndexTuples(target, slot, estate)                                             \
+	ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL, false)
+#else
+#define AccountInsertIndexTuples(target, slot, estate)                                             \
+	ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL)
+#endif
+
 /* From 16 on a setting's "extra" is freed by guc_free(), before by free(). */
 #if PG_VERSION_NUM >= 160000
 #define AccountGucAlloc(size) guc_malloc(LOG, size)

@@ -11,8 +11,8 @@
 #include "utils/guc.h"
 
 #include "access/api_key.h"
-#include "access/outbox.h"
 #include "access/event_chain.h"
+#include "access/outbox.h"
 #include "access/password.h"
 #include "access/principal.h"
 #include "access/role.h"

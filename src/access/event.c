@@ -25,6 +25,20 @@
 #include "base/query.h"
 #include "base/uuid.h"
 
+/* One event, what most statements have. */
+static Statement insert_event = {
+	.types = "uuid, uuid, timestamptz, text, uuid, text, account.proof, uuid, text, text, text,"
+			 " text, text, text, uuid",
+	.sql =
+		"INSERT INTO account_data.events (workspace_id, id, at, actor_kind, actor_id,"
+		"  database_role, via, credential_id, resource_type, resource_id, resource_name, action,"
+		"  description, metadata, client_addr, link_id, digest)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::jsonb,"
+		"  inet_client_addr(), $15, account_data.event_digest($1, $2, $3, $4, $5, $6, $7, $8, $9,"
+		"   $10, $11, $12, $13, $14::jsonb, inet_client_addr()))"
+		" RETURNING digest",
+};
+
 /* All of one transaction and workspace; the digests chain them, in the order of ids. */
 static Statement insert_events = {
 	.types =
@@ -110,6 +124,11 @@ EventWriteMany(const Event *events, int n)
 	NullableDatum args[15];
 
 	Assert(n > 0 && n <= EVENT_MANY);
+	if (n == 1)
+	{
+		EventWrite(events);
+		return;
+	}
 	for (int i = 0; i < n; i++)
 	{
 		UuidNew(&ids[i]);
@@ -134,7 +153,20 @@ EventWriteMany(const Event *events, int n)
 void
 EventWrite(const Event *event)
 {
-	EventWriteMany(event, 1);
+	pg_uuid_t id;
+	NullableDatum args[15];
+	NullableDatum row[1];
+
+	UuidNew(&id);
+	args[0] = ArgUuid(event->workspace_id);
+	args[1] = ArgUuid(&id);
+	args[2] = ArgTime(GetCurrentStatementStartTimestamp());
+	ActorArgs(event, &args[3]);
+	for (int column = 0; column < 6; column++)
+		args[8 + column].value = EventColumn(event, column, &args[8 + column].isnull);
+	args[14] = ArgUuid(EventChainLink(event->workspace_id));
+	(void) QueryRow(&insert_event, args, row, 1);
+	EventChainAdd(event->workspace_id, DatumGetByteaPP(row[0].value));
 }
 
 /* The metadata of a change of one column: {"column": ["old", "new"]}. */

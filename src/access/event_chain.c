@@ -49,6 +49,7 @@ static Link *links = NULL; /* of this transaction, in TopTransactionContext */
 static Statement insert_link = {
 	.types = "uuid, uuid, bigint, bytea",
 	.mode = QUERY_FRESH,
+	.by_index = true,
 	.sql = "INSERT INTO account_data.event_links"
 		   "  (workspace_id, seq, id, event_count, events_digest, digest)"
 		   " SELECT $1, coalesce(last.seq, 0) + 1, $2, $3, $4,"

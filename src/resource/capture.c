@@ -94,11 +94,13 @@ static Batch *batches = NULL;
 
 static Statement find_workspace = {
 	.types = "uuid",
+	.by_index = true,
 	.sql = "SELECT true FROM account_data.workspaces WHERE id = $1",
 };
 
 static Statement find_user = {
 	.types = "uuid",
+	.by_index = true,
 	.sql = "SELECT true FROM account_data.users WHERE id = $1",
 };
 

@@ -24,12 +24,14 @@
 
 static Statement find_item = {
 	.types = "uuid, uuid",
+	.by_index = true,
 	.sql = "SELECT root_id, relation::oid, kind, name, resource_id, expires_at, layout_id, data"
 		   " FROM account_data.trash_items WHERE workspace_id = $1 AND id = $2",
 };
 
 static Statement lock_root = {
 	.types = "uuid, uuid",
+	.by_index = true,
 	.sql = "SELECT true FROM account_data.trash_items WHERE workspace_id = $1 AND id = $2"
 		   " FOR UPDATE",
 };
@@ -37,6 +39,7 @@ static Statement lock_root = {
 static Statement find_layout = {
 	.types = "uuid",
 	.mode = QUERY_READ,
+	.by_index = true,
 	.sql = "SELECT layout FROM account_data.trash_layouts WHERE id = $1",
 };
 

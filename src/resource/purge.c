@@ -25,6 +25,7 @@
 /* What was taken out of a batch no longer counts with those it hung on. */
 static Statement take_out = {
 	.types = UUIDS,
+	.by_index = true,
 	.sql = "WITH RECURSIVE above (id) AS ("
 		   "  SELECT parent_id FROM account_data.trash_items WHERE workspace_id = $1 AND id = $2"
 		   "  UNION ALL"
@@ -40,6 +41,7 @@ static Statement take_out = {
 
 static Statement forget_part = {
 	.types = UUIDS,
+	.by_index = true,
 	.sql = "WITH RECURSIVE below (id) AS (SELECT $2::uuid UNION ALL"
 		   "  SELECT c.id FROM below b JOIN account_data.trash_items c ON c.parent_id = b.id"
 		   "  WHERE c.workspace_id = $1 AND c.root_id = $3)," FORGET,
@@ -47,12 +49,14 @@ static Statement forget_part = {
 
 static Statement forget_whole = {
 	.types = UUIDS,
+	.by_index = true,
 	.sql = "WITH below (id) AS (SELECT id FROM account_data.trash_items"
 		   "  WHERE workspace_id = $1 AND root_id = $3 AND $2::uuid IS NOT NULL)," FORGET,
 };
 
 static Statement count_part = {
 	.types = UUIDS,
+	.by_index = true,
 	.sql = "WITH RECURSIVE below (id) AS (SELECT $2::uuid UNION ALL"
 		   "  SELECT c.id FROM below b JOIN account_data.trash_items c ON c.parent_id = b.id"
 		   "  WHERE c.workspace_id = $1 AND c.root_id = $3)"
@@ -63,6 +67,7 @@ static Statement count_part = {
 
 static Statement count_whole = {
 	.types = UUIDS,
+	.by_index = true,
 	.sql = "SELECT workspace_id, category, sum(size_bytes)::bigint FROM account_data.trash_items"
 		   " WHERE workspace_id = $1 AND root_id = $3 AND $2::uuid IS NOT NULL"
 		   " GROUP BY workspace_id, category",
@@ -70,18 +75,21 @@ static Statement count_whole = {
 
 static Statement count_all = {
 	.types = "uuid",
+	.by_index = true,
 	.sql = "SELECT workspace_id, category, sum(size_bytes)::bigint FROM account_data.trash_items"
 		   " WHERE workspace_id = $1 GROUP BY workspace_id, category",
 };
 
 static Statement lock_all = {
 	.types = "uuid",
+	.by_index = true,
 	.sql = "SELECT count(*) FROM (SELECT FROM account_data.trash_items"
 		   "  WHERE workspace_id = $1 AND parent_id IS NULL ORDER BY id FOR UPDATE) locked",
 };
 
 static Statement forget_all = {
 	.types = "uuid",
+	.by_index = true,
 	.sql = "WITH chunk AS (DELETE FROM account_data.trash_chunks WHERE workspace_id = $1)"
 		   " DELETE FROM account_data.trash_items WHERE workspace_id = $1",
 };
@@ -89,6 +97,7 @@ static Statement forget_all = {
 /* Whole deletions whose time is over, until they come to the number of rows. */
 static Statement forget_expired = {
 	.types = "timestamptz, bigint",
+	.by_index = true,
 	.sql = "WITH due AS MATERIALIZED ("
 		   "  SELECT workspace_id, id, children, expires_at FROM account_data.trash_items"
 		   "   WHERE expires_at <= $1 AND parent_id IS NULL"

@@ -52,12 +52,12 @@
 	" ) AS stored (relation, layout_id, n) GROUP BY relation, layout_id"
 #define UUIDS "uuid, uuid, uuid"
 
-static Statement items[2] = {{.types = UUIDS, .sql = PART ITEMS},
-							 {.types = UUIDS, .sql = WHOLE ITEMS}};
-static Statement chunks[2] = {{.types = UUIDS, .sql = PART CHUNKS},
-							  {.types = UUIDS, .sql = WHOLE CHUNKS}};
-static Statement layouts[2] = {{.types = UUIDS, .sql = PART LAYOUTS},
-							   {.types = UUIDS, .sql = WHOLE LAYOUTS}};
+static Statement items[2] = {{.types = UUIDS, .by_index = true, .sql = PART ITEMS},
+							 {.types = UUIDS, .by_index = true, .sql = WHOLE ITEMS}};
+static Statement chunks[2] = {{.types = UUIDS, .by_index = true, .sql = PART CHUNKS},
+							  {.types = UUIDS, .by_index = true, .sql = WHOLE CHUNKS}};
+static Statement layouts[2] = {{.types = UUIDS, .by_index = true, .sql = PART LAYOUTS},
+							   {.types = UUIDS, .by_index = true, .sql = WHOLE LAYOUTS}};
 
 typedef struct Restore
 {

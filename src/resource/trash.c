@@ -57,6 +57,7 @@ static Statement insert_chunk = {
 
 static Statement update_items = {
 	.types = "uuid[], uuid[], bigint[], bigint[]",
+	.by_index = true,
 	.sql = "UPDATE account_data.trash_items t"
 		   " SET children = t.children + d.children, child_bytes = t.child_bytes + d.bytes"
 		   " FROM unnest($1, $2, $3, $4) AS d (workspace_id, id, children, bytes)"
@@ -66,6 +67,7 @@ static Statement update_items = {
 static Statement empty_items = {
 	.types = "uuid",
 	.mode = QUERY_FRESH,
+	.by_index = true,
 	.sql = "WITH chunk AS (DELETE FROM account_data.trash_chunks WHERE workspace_id = $1)"
 		   " DELETE FROM account_data.trash_items WHERE workspace_id = $1",
 };

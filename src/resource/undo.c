@@ -21,6 +21,7 @@
 /* The event, held against a second undo, and what it changed, a column a row. */
 static Statement find_event = {
 	.types = "uuid, uuid",
+	.by_index = true,
 	.sql = "SELECT resource_type, resource_id, resource_name, at, action FROM account_data.events"
 		   " WHERE workspace_id = $1 AND id = $2 FOR UPDATE",
 };
@@ -33,6 +34,7 @@ static Statement note_undone = {
 
 static Statement list_changes = {
 	.types = "uuid, uuid",
+	.by_index = true,
 	.sql = "SELECT c.key, jsonb_typeof(c.value) = 'array', c.value ->> 0, c.value ->> 1"
 		   " FROM account_data.events e, jsonb_each(e.metadata) c"
 		   " WHERE e.workspace_id = $1 AND e.id = $2 ORDER BY 1",

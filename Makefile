@@ -38,6 +38,9 @@ SQL_FILES = \
 	sql/credit/ledger_doors.sql \
 	sql/credit/payment.sql \
 	sql/credit/promotion.sql \
+	sql/resource/resource.sql \
+	sql/resource/trash.sql \
+	sql/resource/activity.sql \
 	sql/ops/ops.sql \
 	sql/ops/grant.sql
 

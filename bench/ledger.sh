@@ -76,3 +76,42 @@ title "charges on one wallet"
 interleave "$rounds" "$seconds" 8 "pgbench -N=$bench_work/simple_update.sql" "balance and entry by hand=$bench_work/cte_hot.sql" \
 	"charge=$bench_work/charge_hot.sql"
 goal "hot charge / pgbench -N" "${ratio_of[charge]}" '>=' 1.2
+goal "hot charge / by hand" "$(awk -v a="${ratio_of[charge]}" -v b="${ratio_of[balance and entry by hand]}" 'BEGIN { printf "%.2f", a / b }')" '>=' 3
+
+# A thousand charges in one call; each entry is compared with a single charge.
+cat >"$bench_work/charge_many.sql" <<SQL
+\set w random(1, $wallets)
+\set k1 random(1, 1000000000)
+\set k2 random(1, 1000000000)
+SELECT count(c) FROM account.act_as(md5('u' || :w)::uuid) p, account.charge_many((SELECT array_agg((5, 'training', :k1 || '-' || :k2 || '-' || n, NULL, NULL, NULL)::account.charge_request) FROM generate_series(1, 1000) n)) c WHERE p.role >= 'editor';
+SQL
+title "a thousand charges in one call"
+interleave "$rounds" "$seconds" 8 "charge=$bench_work/charge.sql" "charge_many=$bench_work/charge_many.sql"
+goal "charge_many an entry / charge" "$(awk -v r="${ratio_of[charge_many]}" 'BEGIN { printf "%.1f", r * 1000 }')" '>=' 10
+
+# A ledger of many rows: proven, paged and reported; and the cost of one more charge.
+rows=${ACCOUNT_BENCH_ROWS:-300000}
+sql -q <<SQL >/dev/null
+SELECT FROM account.act_as(md5('u1')::uuid, is_local => false);
+SELECT format('SELECT count(c) FROM account.charge_many((SELECT array_agg((5, ''work'', ''grow-%s-'' || n, NULL, NULL, NULL)::account.charge_request) FROM generate_series(1, 10000) n)) c', batch)
+FROM generate_series(1, $rows / 10000) batch \gexec
+VACUUM ANALYZE account_data.transactions;
+SQL
+title "a ledger of $rows transactions"
+sql <<SQL
+SELECT FROM account.act_as(md5('u1')::uuid, is_local => false);
+SELECT clock_timestamp() AS start \gset
+SELECT transactions, ok FROM account.verify_ledger(md5('w1')::uuid) \gset
+SELECT 'verify_ledger: ' || (:transactions / extract(epoch FROM clock_timestamp() - :'start'))::bigint || ' rows a second, ok: ' || :'ok';
+SELECT clock_timestamp() AS start \gset
+SELECT count(*) AS rows FROM (SELECT * FROM account.transactions ORDER BY seq DESC LIMIT 50) page \gset
+SELECT 'a page of the statement: ' || (extract(epoch FROM clock_timestamp() - :'start') * 1000)::numeric(10, 2) || ' ms';
+SELECT clock_timestamp() AS start \gset
+SELECT count(*) AS rows FROM account.usage_report(now() - interval '1 day', now() + interval '1 hour', 'hour', 'category') \gset
+SELECT 'a usage report over all of it: ' || (extract(epoch FROM clock_timestamp() - :'start') * 1000)::numeric(10, 2) || ' ms';
+SELECT pg_size_pretty(sum(pg_relation_size(oid))) || ' of tables and indexes a million rows: '
+  || pg_size_pretty((sum(pg_relation_size(oid)) * 1000000 / (SELECT count(*) FROM account_data.transactions))::bigint)
+  FROM pg_class WHERE relname LIKE 'transactions%';
+SQL
+
+rss "verify_ledger" 10 "SELECT * FROM account.verify_ledger(md5('w1')::uuid);"

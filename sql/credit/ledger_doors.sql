@@ -91,8 +91,9 @@ COMMENT ON VIEW account.balance IS 'What the active workspace has now, in micro-
 COMMENT ON COLUMN account.balance.debt_micros IS 'Charges beyond the balance that no credit has paid yet.';
 COMMENT ON COLUMN account.balance.available_micros IS 'Total less reserved: what a charge or hold can take.';
 
--- The workspace is a scalar sub-select, so that pages come from the index in
--- order; the second one is evaluated even where there is no row.
+-- The newest first, and the workspace a scalar sub-select, so that a page comes
+-- straight from the index: nobody's order reaches into a view with a security
+-- barrier but the view's own. The second sub-select runs even where there is no row.
 CREATE VIEW account.transactions WITH (security_barrier) AS
     SELECT t.id, t.seq, t.created_at, t.type, t.amount_micros, t.balance_after_micros, t.reserved_micros,
            t.category, t.description, t.details,
@@ -101,8 +102,9 @@ CREATE VIEW account.transactions WITH (security_barrier) AS
            t.api_key_id, t.reference_id, t.idempotency_key, t.hash
       FROM account_data.transactions t
      WHERE t.workspace_id = (SELECT p.workspace_id FROM account.acting() p)
-       AND (SELECT p.workspace_id FROM account.acting() p) IS NOT NULL;
-COMMENT ON VIEW account.transactions IS 'The statement of the active workspace: order by seq or created_at, COPY it as CSV, to_jsonb it as JSON.';
+       AND (SELECT p.workspace_id FROM account.acting() p) IS NOT NULL
+     ORDER BY t.seq DESC;
+COMMENT ON VIEW account.transactions IS 'The statement of the active workspace, newest first: page it by seq, COPY it as CSV, to_jsonb it as JSON.';
 
 CREATE VIEW account.holds WITH (security_barrier) AS
     SELECT h.id, h.amount_micros,
@@ -111,7 +113,8 @@ CREATE VIEW account.holds WITH (security_barrier) AS
                 ELSE h.status END AS status,
            h.description, h.expires_at, h.created_at
       FROM account.acting() p
-      JOIN account_data.holds h ON h.workspace_id = p.workspace_id;
+      JOIN account_data.holds h ON h.workspace_id = p.workspace_id
+     WHERE account.require_principal();
 COMMENT ON VIEW account.holds IS 'Credit that is or was reserved for work in the active workspace.';
 
 CREATE VIEW account.grants WITH (security_barrier) AS
@@ -119,5 +122,6 @@ CREATE VIEW account.grants WITH (security_barrier) AS
            nullif(g.expires_at, 'infinity') AS expires_at
       FROM account.acting() p
       JOIN account_data.grants g ON g.workspace_id = p.workspace_id
-     WHERE NOT g.is_spent AND (g.expires_at > statement_timestamp() OR g.reserved_micros > 0);
+     WHERE account.require_principal()
+       AND NOT g.is_spent AND (g.expires_at > statement_timestamp() OR g.reserved_micros > 0);
 COMMENT ON VIEW account.grants IS 'Promotional credit that the active workspace still has, by parcel.';

@@ -40,5 +40,5 @@ CREATE VIEW account.payments WITH (security_barrier) AS
     SELECT y.id, y.amount_micros, y.status, y.provider_ref, y.receipt_url, y.reason, y.created_at, y.settled_at
       FROM account.acting() p
       JOIN account_data.payments y ON y.workspace_id = p.workspace_id
-     WHERE p.role >= 'admin' AND p.proof <> 'api_key';
+     WHERE account.require_principal() AND p.role >= 'admin' AND p.proof <> 'api_key';
 COMMENT ON VIEW account.payments IS 'Top-ups of the active workspace, for its admins.';

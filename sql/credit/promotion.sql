@@ -69,5 +69,6 @@ CREATE VIEW account.referrals WITH (security_barrier) AS
       FROM account.acting() p
       JOIN account_data.referral_codes c ON c.workspace_id = p.workspace_id
       LEFT JOIN account_data.referrals r ON r.referrer_id = c.workspace_id
+     WHERE account.require_principal()
      GROUP BY c.code, c.signups;
 COMMENT ON VIEW account.referrals IS 'Your referral code, how many friends signed up with it, how many qualified and what that earned.';

@@ -46,6 +46,11 @@ static const char *const usage_functions[] = {
 	/* credit */
 	"balance_at", "read_balance", "usage_report", "usage_total",
 	"start_top_up", "redeem_promo_code", "referral_code",
+	/* resources */
+	"restore", "restore_plan", "purge", "empty_trash", "largest_items",
+	/* activity */
+	"activity_page", "mark_seen", "archive_events", "unarchive_events", "unseen_count",
+	"log_event", "undo",
 	NULL
 };
 
@@ -53,6 +58,7 @@ static const char *const usage_views[] = {
 	"api_keys", "service_accounts", "emails", "workspaces", "members", "invites",
 	"plans", "limits", "subscription",
 	"balance", "transactions", "holds", "grants", "payments", "referrals",
+	"resources", "trash", "storage", "activity",
 	NULL
 };
 
@@ -62,6 +68,7 @@ static const char *const service_functions[] = {
 	"start_subscription", "renew_subscription",
 	"charge", "charge_many", "hold", "settle", "release", "grant_credits", "refund",
 	"confirm_payment", "fail_payment",
+	"register_resource", "unregister_resource",
 	NULL
 };
 
@@ -71,6 +78,7 @@ static const char *const operator_functions[] = {
 	"provision_enterprise",
 	"grant_credits", "adjust_credits", "refund", "expire_credits", "verify_ledger",
 	"ledger_checkpoint", "create_promo_code",
+	"register_resource", "unregister_resource", "purge_expired", "verify_activity",
 	NULL
 };
 /* clang-format on */
@@ -170,6 +178,8 @@ GrantOperator(RoleSpec *grantee)
 	GrantSchema(grantee, "account");
 	GrantFunctions(grantee, operator_functions);
 	GrantSchema(grantee, "account_data");
+	Grant(grantee, ACL_TARGET_OBJECT, OBJECT_TABLE,
+		  list_make1(makeRangeVar(pstrdup("account"), pstrdup("audit_log"), -1)), "select", NULL);
 	Grant(grantee, ACL_TARGET_ALL_IN_SCHEMA, OBJECT_TABLE,
 		  list_make1(makeString(pstrdup("account_data"))), "select", NULL);
 }

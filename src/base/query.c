@@ -6,9 +6,14 @@
  * extension and to a search path on which only pg_catalog and, last, the
  * temporary schema stand, so that nothing a caller created or set takes part
  * in it.  On an error the transaction's own clean-up restores both.
+ *
+ * AFTER triggers fire when the switch is over.  Applications have foreign keys on
+ * users and workspaces, a delete reaches their rows by cascade, and their
+ * triggers must run with the rights of the caller, not of the extension's owner.
  */
 #include "postgres.h"
 
+#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/datum.h"
@@ -126,7 +131,7 @@ Execute(Statement *statement, const NullableDatum *args)
 		fresh = GetLatestSnapshot();
 	}
 	result = SPI_execute_snapshot(statement->plan, values, nulls, fresh, InvalidSnapshot,
-								  statement->mode == QUERY_READ, true, 0);
+								  statement->mode == QUERY_READ, false, 0);
 	if (result < 0)
 		elog(ERROR, "could not run \"%s\": %s", statement->sql, SPI_result_code_string(result));
 	return SPI_processed;
@@ -151,32 +156,35 @@ CopyRow(uint64 number, NullableDatum *row, int ncolumns, MemoryContext to)
 	MemoryContextSwitchTo(from);
 }
 
-/* Runs a statement; returns how many rows it wrote or found. */
-uint64
-QueryRun(Statement *statement, const NullableDatum *args)
+/* Runs a statement; copies its first row when that is wanted. */
+static uint64
+Run(Statement *statement, const NullableDatum *args, NullableDatum *row, int ncolumns)
 {
 	Switch s;
 	uint64 rows;
 
+	AfterTriggerBeginQuery();
 	SwitchToOwner(&s);
 	rows = Execute(statement, args);
+	if (rows > 0 && row != NULL)
+		CopyRow(0, row, ncolumns, s.caller);
 	SwitchBack(&s);
+	AfterTriggerEndQuery(NULL);
 	return rows;
+}
+
+/* Runs a statement; returns how many rows it wrote or found. */
+uint64
+QueryRun(Statement *statement, const NullableDatum *args)
+{
+	return Run(statement, args, NULL, 0);
 }
 
 /* Runs a statement that gives at most one row; false when it gave none. */
 bool
 QueryRow(Statement *statement, const NullableDatum *args, NullableDatum *row, int ncolumns)
 {
-	Switch s;
-	bool found;
-
-	SwitchToOwner(&s);
-	found = Execute(statement, args) > 0;
-	if (found)
-		CopyRow(0, row, ncolumns, s.caller);
-	SwitchBack(&s);
-	return found;
+	return Run(statement, args, row, ncolumns) > 0;
 }
 
 /*

@@ -70,14 +70,14 @@ EndsWith(const char *name, const char *suffix)
 	return len > suffix_len && strcmp(name + len - suffix_len, suffix) == 0;
 }
 
+/* None where the statement's snapshot is older than the workspace. */
 static int64
 CountBy(Statement *statement, const pg_uuid_t *workspace_id)
 {
 	NullableDatum args[1] = {ArgUuid(workspace_id)};
 	NullableDatum row[1];
 
-	(void) QueryRow(statement, args, row, 1);
-	return DatumGetInt64(row[0].value);
+	return QueryRow(statement, args, row, 1) ? DatumGetInt64(row[0].value) : 0;
 }
 
 static int64

@@ -34,6 +34,13 @@ SQL_FILES = \
 	sql/workspace/limit.sql \
 	sql/workspace/team.sql \
 	sql/workspace/views.sql \
+	sql/credit/ledger.sql \
+	sql/credit/ledger_doors.sql \
+	sql/credit/payment.sql \
+	sql/credit/promotion.sql \
+	sql/resource/resource.sql \
+	sql/resource/trash.sql \
+	sql/resource/activity.sql \
 	sql/ops/ops.sql \
 	sql/ops/grant.sql
 

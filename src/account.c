@@ -11,6 +11,7 @@
 #include "utils/guc.h"
 
 #include "access/api_key.h"
+#include "access/event_chain.h"
 #include "access/outbox.h"
 #include "access/password.h"
 #include "access/principal.h"
@@ -19,7 +20,11 @@
 #include "base/catalog.h"
 #include "base/keyring.h"
 #include "base/lookup.h"
+#include "credit/early_release.h"
 #include "people/user.h"
+#include "resource/shape.h"
+#include "resource/trash.h"
+#include "resource/watch.h"
 
 PG_MODULE_MAGIC;
 
@@ -38,5 +43,10 @@ _PG_init(void)
 	OutboxInit();
 	PasswordInit();
 	UserInit();
+	EarlyReleaseInit();
+	EventChainInit();
+	ShapeInit();
+	TrashInit();
+	WatchInit();
 	MarkGUCPrefixReserved("account");
 }

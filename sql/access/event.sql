@@ -17,10 +17,41 @@ CREATE TABLE account_data.events (
     description   text,
     metadata      jsonb,
     client_addr   inet,
+    link_id       uuid NOT NULL,
+    digest        bytea NOT NULL CHECK (length(digest) = 32),
+    redacted_at   timestamptz,
     PRIMARY KEY (workspace_id, id)
 );
 COMMENT ON TABLE account_data.events IS 'Every change made through the functions, by workspace, newest last.';
 COMMENT ON COLUMN account_data.events.database_role IS 'Who called, when nobody was acting: the database role of the service or operator.';
 COMMENT ON COLUMN account_data.events.metadata IS 'Changed columns as {"column": [old, new]}, and what else belongs to the action.';
+COMMENT ON COLUMN account_data.events.link_id IS 'The link of the chain that holds it: one for each transaction.';
+COMMENT ON COLUMN account_data.events.digest IS 'SHA-256 of all that was written of the event; it stays when its payload is erased.';
+COMMENT ON COLUMN account_data.events.redacted_at IS 'When personal content was erased from it.';
+
+-- Who changes an event changes its digest; who takes one away changes its
+-- link's. Links are written at the end of their transaction, one after another.
+CREATE TABLE account_data.event_links (
+    workspace_id  uuid NOT NULL,
+    seq           bigint NOT NULL CHECK (seq > 0),
+    id            uuid NOT NULL,
+    event_count   bigint NOT NULL CHECK (event_count > 0),
+    events_digest bytea NOT NULL,
+    digest        bytea NOT NULL,
+    pruned_at     timestamptz,
+    PRIMARY KEY (workspace_id, seq)
+);
+COMMENT ON TABLE account_data.event_links IS 'The hash chain of each workspace''s events; account.verify_activity follows it.';
+COMMENT ON COLUMN account_data.event_links.events_digest IS 'The digests of its events, hashed one after another.';
+COMMENT ON COLUMN account_data.event_links.digest IS 'SHA-256 of the link before and of this one''s events.';
+COMMENT ON COLUMN account_data.event_links.pruned_at IS 'When its events were deleted because account.activity_retention was over.';
 
 SELECT pg_catalog.pg_extension_config_dump('account_data.events', '');
+SELECT pg_catalog.pg_extension_config_dump('account_data.event_links', '');
+
+CREATE FUNCTION account_data.event_digest(workspace_id uuid, id uuid, at timestamptz, actor_kind text, actor_id uuid,
+    database_role text, via account.proof, credential_id uuid, resource_type text, resource_id text, resource_name text,
+    action text, description text, metadata jsonb, client_addr inet)
+    RETURNS bytea LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_event_digest';
+COMMENT ON FUNCTION account_data.event_digest(uuid, uuid, timestamptz, text, uuid, text, account.proof, uuid, text, text, text, text, text, jsonb, inet)
+    IS 'SHA-256 of what an event says.';

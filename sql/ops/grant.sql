@@ -8,11 +8,11 @@ COMMENT ON FUNCTION account.grant_usage(regrole)
 CREATE FUNCTION account.grant_service(grantee regrole)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_grant_service';
 COMMENT ON FUNCTION account.grant_service(regrole)
-    IS 'Grants a trusted backend grant_usage, EXECUTE on act_as, open_session, sign_up, check_username, take_messages, mark_sent, mark_failed, start_subscription and renew_subscription, USAGE on schema account_data and REFERENCES (id) on its users and workspaces.';
+    IS 'Grants a trusted backend grant_usage, EXECUTE on act_as, open_session, sign_up, check_username, take_messages, mark_sent, mark_failed, start_subscription, renew_subscription, charge, charge_many, hold, settle, release, grant_credits, refund, confirm_payment, fail_payment, register_resource and unregister_resource, USAGE on schema account_data and REFERENCES (id) on its users and workspaces.';
 
 CREATE FUNCTION account.grant_operator(grantee regrole)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_grant_operator';
 COMMENT ON FUNCTION account.grant_operator(regrole)
-    IS 'Grants maintenance: USAGE on both schemas, SELECT on the tables of account_data, EXECUTE on health, rotate_master_key, dead_letters, retry_dead_letter, set_plan, set_plan_limit, set_plan_feature, override_limit, end_limit_override and provision_enterprise.';
+    IS 'Grants maintenance: USAGE on both schemas, SELECT on account.audit_log and the tables of account_data, EXECUTE on health, rotate_master_key, dead_letters, retry_dead_letter, set_plan, set_plan_limit, set_plan_feature, override_limit, end_limit_override, provision_enterprise, grant_credits, adjust_credits, refund, expire_credits, verify_ledger, ledger_checkpoint, create_promo_code, register_resource, unregister_resource, purge_expired and verify_activity.';
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA account, account_data FROM PUBLIC;

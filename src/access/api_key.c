@@ -12,6 +12,9 @@
  * speaks for.  So a removal, a change of role or of the workspace's rules either
  * comes first and is seen, or waits and finds the new secret.  Who changes a key
  * holds its row, taken after those.
+ *
+ * A new key's rows are inserted without their foreign keys being asked, so the
+ * user is held too (FOR KEY SHARE): the rows above do not keep one from deletion.
  */
 #include "postgres.h"
 
@@ -31,6 +34,7 @@
 #include "base/args.h"
 #include "base/crypto.h"
 #include "base/errors.h"
+#include "base/insert.h"
 #include "base/query.h"
 #include "base/uuid.h"
 
@@ -67,34 +71,16 @@ static Statement lock_rules = {
 	.sql = "SELECT m.role, w.api_key_min_role, w.kind = 'team', w.api_key_creation,"
 		   "  w.api_key_personal, w.api_key_reveal, w.api_key_max_age, w.members_until"
 		   " FROM account_data.members m JOIN account_data.workspaces w ON w.id = m.workspace_id"
+		   "  JOIN account_data.users u ON u.id = m.user_id"
 		   " WHERE m.workspace_id = $1 AND m.user_id = $2"
 		   "  AND (m.role = 'owner' OR w.members_until > statement_timestamp())"
-		   " FOR SHARE OF w, m",
+		   " FOR SHARE OF w, m FOR KEY SHARE OF u",
 };
 
 static Statement lock_service_account = {
 	.types = "uuid, uuid",
 	.sql = "SELECT role FROM account_data.service_accounts"
 		   " WHERE workspace_id = $1 AND id = $2 FOR SHARE",
-};
-
-static Statement insert_key = {
-	.types = "uuid, uuid, text, uuid, uuid, text[], cidr[], timestamptz, uuid, timestamptz, uuid,"
-			 " bytea, text, bytea, account.role, account.region, timestamptz",
-	.sql =
-		"WITH key AS ("
-		"  INSERT INTO account_data.api_keys (workspace_id, id, name, user_id, service_account_id,"
-		"    scopes, allowed_ips, expires_at, created_by, created_at)"
-		"  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)),"
-		" secret AS ("
-		"  INSERT INTO account_data.api_key_secrets (workspace_id, api_key_id, id, digest, key_id,"
-		"    sealed, created_at)"
-		"  VALUES ($1, $2, $11, $12, $13, $14, $10)),"
-		" digest AS ("
-		"  INSERT INTO account_data.api_key_digests (workspace_id, api_key_id, secret_id, valid_until,"
-		"    role, region, digest, user_id, service_account_id, scopes, allowed_ips)"
-		"  VALUES ($1, $2, $11, least($8, $17), $15, $16, $12, $4, $5, $6, $7))"
-		" INSERT INTO account_data.credential_uses (credential_id) VALUES ($2)",
 };
 
 static Statement lock_key = {
@@ -273,27 +259,32 @@ InsertKey(FunctionCallInfo fcinfo, const Principal *p, const pg_uuid_t *id, cons
 		  const pg_uuid_t *service_account_id, AccountRole role, TimestampTz expires_at,
 		  TimestampTz members_until, const ApiKeySecret *secret)
 {
-	NullableDatum args[17] = {
-		ArgUuid(&p->workspace_id),
-		ArgUuid(id),
-		ArgText(name),
-		service_account_id == NULL ? ArgUuid(&p->actor_id) : ArgNull(),
-		ArgUuid(service_account_id),
-		ArgArrayOrNull(fcinfo, 2),
-		ArgArrayOrNull(fcinfo, 3),
-		ArgEnd(expires_at),
-		ArgUuid(&p->actor_id),
-		ArgTime(GetCurrentStatementStartTimestamp()),
-		ArgUuid(&secret->id),
-		ArgPointer(secret->digest),
-		ArgText(secret->key_id),
-		ArgPointer(secret->sealed),
-		ArgRole(role),
-		ArgRegion(p->region),
-		ArgTime(role == ROLE_OWNER ? DT_NOEND : members_until),
-	};
+	NullableDatum workspace = ArgUuid(&p->workspace_id);
+	NullableDatum key_id = ArgUuid(id);
+	NullableDatum user = service_account_id == NULL ? ArgUuid(&p->actor_id) : ArgNull();
+	NullableDatum service_account = ArgUuid(service_account_id);
+	NullableDatum scopes = ArgArrayOrNull(fcinfo, 2);
+	NullableDatum allowed_ips = ArgArrayOrNull(fcinfo, 3);
+	NullableDatum maker = ArgUuid(&p->actor_id);
+	NullableDatum now = ArgTime(GetCurrentStatementStartTimestamp());
+	NullableDatum none = ArgNull();
+	TimestampTz valid_until = role == ROLE_OWNER ? expires_at : Min(expires_at, members_until);
 
-	QueryRun(&insert_key, args);
+	InsertRow("api_keys",
+			  (NullableDatum[]){workspace, key_id, ArgText(name), user, service_account, scopes,
+								allowed_ips, ArgEnd(expires_at), none, none, maker, now},
+			  12);
+	InsertRow("api_key_secrets",
+			  (NullableDatum[]){workspace, key_id, ArgUuid(&secret->id), ArgPointer(secret->digest),
+								ArgText(secret->key_id), ArgPointer(secret->sealed), now, none},
+			  8);
+	InsertRow("api_key_digests",
+			  (NullableDatum[]){workspace, key_id, ArgUuid(&secret->id), ArgTime(valid_until),
+								ArgRole(role), ArgRegion(p->region), ArgBool(false),
+								ArgPointer(secret->digest), user, service_account, scopes,
+								allowed_ips},
+			  12);
+	InsertRow("credential_uses", (NullableDatum[]){key_id, none}, 2);
 }
 
 /* (id, key, key_id, a time that may be missing); wipes the key. */

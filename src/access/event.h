@@ -15,13 +15,19 @@ typedef struct Event
 	const pg_uuid_t *workspace_id;
 	const char *resource_type;
 	const pg_uuid_t *resource_id;
+	const char *resource_key; /* instead of resource_id, when that is no UUID */
 	const char *resource_name;
 	const char *action;
+	const char *description;
 	const char *metadata;
 	const pg_uuid_t *user_id; /* the actor, when nobody is acting yet */
 } Event;
 
+/* How many events EventWriteMany() takes at most. */
+#define EVENT_MANY 256
+
 extern void EventWrite(const Event *event);
+extern void EventWriteMany(const Event *events, int n);
 extern char *EventChange(const char *column, const char *old, const char *new);
 
 #endif /* ACCOUNT_EVENT_H */

@@ -5,20 +5,41 @@
 #include "postgres.h"
 
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 
 #include "access/person.h"
 #include "access/role.h"
 #include "access/session.h"
 #include "base/args.h"
 #include "base/errors.h"
-#include "base/query.h"
+#include "base/lookup.h"
 #include "base/uuid.h"
 
-static Statement find_user = {
-	.types = "uuid",
-	.mode = QUERY_READ,
-	.sql = "SELECT personal_workspace_id, region FROM account_data.users WHERE id = $1",
-};
+#define USER_REGION_ATTNUM 3
+#define USER_WORKSPACE_ATTNUM 4
+
+static Lookup user_lookup = {.table = "users", .index = "users_pkey"};
+
+/* Where a user's data lives and their personal workspace; false when there is no such user. */
+static bool
+FindUser(const pg_uuid_t *id, AccountRegion *region, pg_uuid_t *workspace_id)
+{
+	ScanKeyData key;
+	LookupScan scan;
+	TupleTableSlot *slot;
+	bool isnull;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(id));
+	slot = LookupBegin(&scan, &user_lookup, &key, 1, true);
+	if (slot != NULL)
+	{
+		*workspace_id = *DatumGetUUIDP(slot_getattr(slot, USER_WORKSPACE_ATTNUM, &isnull));
+		*region = CatalogEnumMember(
+			ENUM_REGION, DatumGetObjectId(slot_getattr(slot, USER_REGION_ATTNUM, &isnull)));
+	}
+	LookupEnd(&scan);
+	return slot != NULL;
+}
 
 /*
  * Fills in a user in a workspace, their personal one when workspace_id is NULL.
@@ -28,15 +49,13 @@ bool
 PersonEnter(Principal *principal, const pg_uuid_t *user_id, const pg_uuid_t *workspace_id,
 			TimestampTz *until)
 {
-	NullableDatum args[1] = {ArgUuid(user_id)};
-	NullableDatum row[2];
+	pg_uuid_t personal;
 	Membership membership;
 
-	if (!QueryRow(&find_user, args, row, 2))
+	if (!FindUser(user_id, &principal->region, &personal))
 		return false;
 	principal->actor_id = *user_id;
-	principal->workspace_id = workspace_id != NULL ? *workspace_id : *DatumGetUUIDP(row[0].value);
-	principal->region = CatalogEnumMember(ENUM_REGION, DatumGetObjectId(row[1].value));
+	principal->workspace_id = workspace_id != NULL ? *workspace_id : personal;
 	membership = MembershipRequire(&principal->workspace_id, user_id);
 	principal->role = membership.role;
 	*until = membership.until;

@@ -21,4 +21,11 @@ extern bool ArgIntervalFits(const Interval *interval);
 extern AccountRole ArgGetRole(FunctionCallInfo fcinfo, int n, const char *what);
 extern Datum ResultRow(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 
+/* The first element of an array without nulls. */
+static inline void *
+ArrayElements(ArrayType *array)
+{
+	return (char *) array + ARR_OVERHEAD_NONULLS(ARR_NDIM(array));
+}
+
 #endif /* ACCOUNT_ARGS_H */

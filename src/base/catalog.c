@@ -15,7 +15,7 @@
 
 #include "base/catalog.h"
 
-#define MAX_MEMBERS 4
+#define MAX_MEMBERS 15
 
 /* The members of each enum, in the order of the C enum and of CREATE TYPE. */
 static const struct
@@ -27,6 +27,11 @@ static const struct
 	[ENUM_ROLE] = {"role", 4, {"viewer", "editor", "admin", "owner"}},
 	[ENUM_PROOF] = {"proof", 3, {"session", "api_key", "trusted"}},
 	[ENUM_REGION] = {"region", 3, {"us", "eu", "ap"}},
+	[ENUM_TRANSACTION_TYPE] = {"transaction_type",
+							   15,
+							   {"signup", "purchase", "subscription", "monthly_grant", "usage",
+								"refund", "adjustment", "promo", "referral", "auto_top_up",
+								"auto_top_up_failed", "expiry", "hold", "settle", "release"}},
 };
 
 static struct

@@ -11,6 +11,7 @@
 
 #include "access/genam.h"
 #include "parser/parse_type.h"
+#include "storage/proc.h"
 #include "utils/guc.h"
 
 #if PG_VERSION_NUM < 150000
@@ -26,6 +27,15 @@
 	index_beginscan(heap, index, snapshot, nkeys, 0)
 #endif
 
+/* 16 can leave out indexes whose columns an update did not change. */
+#if PG_VERSION_NUM >= 160000
+#define AccountInsertIndexTuples(target, slot, estate)                                             \
+	ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL, false)
+#else
+#define AccountInsertIndexTuples(target, slot, estate)                                             \
+	ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL)
+#endif
+
 /* From 16 on a setting's "extra" is freed by guc_free(), before by free(). */
 #if PG_VERSION_NUM >= 160000
 #define AccountGucAlloc(size) guc_malloc(LOG, size)
@@ -38,6 +48,13 @@
 #define AccountParseType(name, oid, typmod) parseTypeString(name, oid, typmod, NULL)
 #else
 #define AccountParseType(name, oid, typmod) parseTypeString(name, oid, typmod, false)
+#endif
+
+/* 17 gathered the virtual transaction id in a struct. */
+#if PG_VERSION_NUM >= 170000
+#define AccountLocalTransaction() (MyProc->vxid.lxid)
+#else
+#define AccountLocalTransaction() (MyProc->lxid)
 #endif
 
 /* 17 drops the override stack; the setting itself serves all versions. */

@@ -13,6 +13,11 @@ HideStatement(void *arg)
 	errhidestmt(true);
 }
 
+/*
+ * For functions that take a secret: until ErrorShowStatement(), or the caller
+ * pops error_context_stack, no error from anywhere writes the statement to the
+ * server log.
+ */
 void
 ErrorHideStatement(ErrorContextCallback *hide)
 {

@@ -1,9 +1,9 @@
 /*
  * query.c
- *		Statements on account_data: saved plans, run as the extension's owner.
+ *		Statements: saved plans, run as the owner of what they touch.
  *
  * The only file that calls SPI.  Each run switches to the owner of the
- * extension and to a search path on which only pg_catalog and, last, the
+ * extension, or of the application's table, and to a search path on which only pg_catalog and, last, the
  * temporary schema stand, so that nothing a caller created or set takes part
  * in it.  On an error the transaction's own clean-up restores both.
  *
@@ -19,6 +19,7 @@
 #include "utils/datum.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/queryenvironment.h"
 #include "utils/snapmgr.h"
 
 #include "base/compat.h"
@@ -36,15 +37,21 @@ typedef struct Switch
 } Switch;
 
 static void
-SwitchToOwner(Switch *s)
+SwitchTo(Switch *s, Oid owner, int sec_context)
 {
 	s->caller = CurrentMemoryContext;
 	GetUserIdAndSecContext(&s->userid, &s->sec_context);
-	SetUserIdAndSecContext(CatalogOwner(), s->sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(owner, s->sec_context | SECURITY_LOCAL_USERID_CHANGE | sec_context);
 	s->guc_level = NewGUCNestLevel();
 	(void) set_config_option("search_path", ACCOUNT_SEARCH_PATH, PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 	SPI_connect();
+}
+
+static void
+SwitchToOwner(Switch *s)
+{
+	SwitchTo(s, CatalogOwner(), 0);
 }
 
 static void
@@ -188,6 +195,25 @@ QueryRow(Statement *statement, const NullableDatum *args, NullableDatum *row, in
 }
 
 /*
+ * Runs a statement that gives few rows, and copies up to max_rows of them, one
+ * after the other; returns how many.
+ */
+int
+QueryRows(Statement *statement, const NullableDatum *args, NullableDatum *rows, int ncolumns,
+		  int max_rows)
+{
+	Switch s;
+	int count;
+
+	SwitchToOwner(&s);
+	count = (int) Min(Execute(statement, args), (uint64) max_rows);
+	for (int i = 0; i < count; i++)
+		CopyRow(i, rows + (size_t) i * ncolumns, ncolumns, s.caller);
+	SwitchBack(&s);
+	return count;
+}
+
+/*
  * Calls each() for every row, in bounded memory.  It runs as the extension's
  * owner, so it only keeps or prints what it is given.
  */
@@ -235,4 +261,92 @@ QueryEach(Statement *statement, const NullableDatum *args, int ncolumns,
 	SPI_cursor_close(portal);
 	SwitchBack(&s);
 	MemoryContextDelete(memory);
+}
+
+/* Names what the text reads as "rows" to the current connection. */
+static void
+ShowRows(TableStatement *statement, Tuplestorestate *rows)
+{
+	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
+
+	relation->md.name = "rows";
+	relation->md.reliddesc = InvalidOid;
+	relation->md.tupdesc = statement->rows;
+	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
+	relation->md.enrtuples = tuplestore_tuple_count(rows);
+	relation->reldata = rows;
+	if (SPI_register_relation(relation) != SPI_OK_REL_REGISTER)
+		elog(ERROR, "could not register rows");
+}
+
+static void
+ReleasePlan(void *arg)
+{
+	SPI_freeplan(((TableStatement *) arg)->plan);
+}
+
+/* Kept until the memory the statement lives in goes, whatever ends it. */
+static void
+PrepareTable(TableStatement *statement, MemoryContext memory)
+{
+	if (statement->plan != NULL)
+		return;
+	statement->plan = SPI_prepare(statement->sql, statement->nargs, statement->argtypes);
+	if (statement->plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", statement->sql,
+			 SPI_result_code_string(SPI_result));
+	SPI_keepplan(statement->plan);
+	statement->release.func = ReleasePlan;
+	statement->release.arg = statement;
+	MemoryContextRegisterResetCallback(memory, &statement->release);
+}
+
+/*
+ * Runs a statement on an application's table; returns the rows it wrote or
+ * found, and gives the first in row when ncolumns > 0.  rows is what the text
+ * reads under that name.  Like the checks of foreign keys it is not subject to
+ * the owner's own row security. The statement itself is palloc'd.
+ */
+uint64
+QueryTable(TableStatement *statement, const NullableDatum *args, Tuplestorestate *rows,
+		   NullableDatum *row, int ncolumns)
+{
+	Switch s;
+	Datum values[QUERY_MAX_ARGS];
+	char nulls[QUERY_MAX_ARGS];
+	uint64 processed;
+	int result;
+
+	SwitchTo(&s, statement->owner, SECURITY_NOFORCE_RLS);
+	if (rows != NULL)
+		ShowRows(statement, rows);
+	PrepareTable(statement, GetMemoryChunkContext(statement));
+	for (int i = 0; i < statement->nargs; i++)
+	{
+		values[i] = args[i].value;
+		nulls[i] = args[i].isnull ? 'n' : ' ';
+	}
+	result = SPI_execute_snapshot(statement->plan, values, nulls, InvalidSnapshot, InvalidSnapshot,
+								  false, !statement->is_deferred, 0);
+	if (result < 0)
+		elog(ERROR, "could not run \"%s\": %s", statement->sql, SPI_result_code_string(result));
+	processed = SPI_processed;
+	if (ncolumns > 0 && processed > 0)
+		CopyRow(0, row, ncolumns, s.caller);
+	SwitchBack(&s);
+	return processed;
+}
+
+/* Runs one command that takes no parameter, DDL mostly, as owner. */
+void
+QueryCommand(Oid owner, const char *sql)
+{
+	Switch s;
+	int result;
+
+	SwitchTo(&s, owner, 0);
+	result = SPI_execute(sql, false, 0);
+	if (result < 0)
+		elog(ERROR, "could not run \"%s\": %s", sql, SPI_result_code_string(result));
+	SwitchBack(&s);
 }

@@ -1,18 +1,25 @@
 /*
  * query.h
- *		Statements on account_data: saved plans, run as the extension's owner.
+ *		Statements: saved plans, run as the owner of what they touch.
  *
- * A Statement is a static struct: its text, the types of its parameters, and how it
- * sees the data.  It is prepared once a backend.  No text is ever built at run
- * time.
+ * A Statement on account_data is a static struct: its text, the types of its
+ * parameters, and how it sees the data.  It is prepared once a backend and runs
+ * as the extension's owner.
+ *
+ * A TableStatement is on a table of the application.  Its text is made at run
+ * time, of quoted names from the catalog only; it runs as that table's owner,
+ * so that triggers, checks and defaults of the application never have the
+ * extension's rights.
  */
 #ifndef ACCOUNT_QUERY_H
 #define ACCOUNT_QUERY_H
 
 #include "postgres.h"
 
+#include "access/tupdesc.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 #include "utils/uuid.h"
 
 #include "base/catalog.h"
@@ -40,9 +47,28 @@ typedef struct Statement
 	Oid argtypes[QUERY_MAX_ARGS];
 } Statement;
 
+typedef struct TableStatement
+{
+	Oid owner; /* runs as this role */
+	const char *sql;
+	int nargs;
+	Oid argtypes[QUERY_MAX_ARGS];
+	TupleDesc rows;	  /* of the relation "rows" that the text reads; NULL: none */
+	bool is_deferred; /* its triggers wait for AfterTriggerEndQuery() of the caller */
+	/* filled by the first run; freed with the memory context of that */
+	struct _SPI_plan *plan;
+	MemoryContextCallback release;
+} TableStatement;
+
+extern uint64 QueryTable(TableStatement *statement, const NullableDatum *args,
+						 Tuplestorestate *rows, NullableDatum *row, int ncolumns);
+extern void QueryCommand(Oid owner, const char *sql);
+
 extern uint64 QueryRun(Statement *statement, const NullableDatum *args);
 extern bool QueryRow(Statement *statement, const NullableDatum *args, NullableDatum *row,
 					 int ncolumns);
+extern int QueryRows(Statement *statement, const NullableDatum *args, NullableDatum *rows,
+					 int ncolumns, int max_rows);
 extern void QueryEach(Statement *statement, const NullableDatum *args, int ncolumns,
 					  void (*each)(const NullableDatum *row, void *state), void *state);
 

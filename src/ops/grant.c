@@ -43,12 +43,22 @@ static const char *const usage_functions[] = {
 	/* plans */
 	"require_limit", "within_limit", "upload_allowed", "has_feature",
 	"cancel_subscription", "resume_subscription", "change_cycle", "set_seats",
+	/* credit */
+	"balance_at", "read_balance", "usage_report", "usage_total",
+	"start_top_up", "redeem_promo_code", "referral_code",
+	/* resources */
+	"restore", "restore_plan", "purge", "empty_trash", "largest_items",
+	/* activity */
+	"activity_page", "mark_seen", "archive_events", "unarchive_events", "unseen_count",
+	"log_event", "undo",
 	NULL
 };
 
 static const char *const usage_views[] = {
 	"api_keys", "service_accounts", "emails", "workspaces", "members", "invites",
 	"plans", "limits", "subscription",
+	"balance", "transactions", "holds", "grants", "payments", "referrals",
+	"resources", "trash", "storage", "activity",
 	NULL
 };
 
@@ -56,6 +66,9 @@ static const char *const service_functions[] = {
 	"act_as", "open_session", "sign_up", "check_username",
 	"take_messages", "mark_sent", "mark_failed",
 	"start_subscription", "renew_subscription",
+	"charge", "charge_many", "hold", "settle", "release", "grant_credits", "refund",
+	"confirm_payment", "fail_payment",
+	"register_resource", "unregister_resource",
 	NULL
 };
 
@@ -63,6 +76,9 @@ static const char *const operator_functions[] = {
 	"rotate_master_key", "health", "dead_letters", "retry_dead_letter",
 	"set_plan", "set_plan_limit", "set_plan_feature", "override_limit", "end_limit_override",
 	"provision_enterprise",
+	"grant_credits", "adjust_credits", "refund", "expire_credits", "verify_ledger",
+	"ledger_checkpoint", "create_promo_code",
+	"register_resource", "unregister_resource", "purge_expired", "verify_activity",
 	NULL
 };
 /* clang-format on */
@@ -162,6 +178,8 @@ GrantOperator(RoleSpec *grantee)
 	GrantSchema(grantee, "account");
 	GrantFunctions(grantee, operator_functions);
 	GrantSchema(grantee, "account_data");
+	Grant(grantee, ACL_TARGET_OBJECT, OBJECT_TABLE,
+		  list_make1(makeRangeVar(pstrdup("account"), pstrdup("audit_log"), -1)), "select", NULL);
 	Grant(grantee, ACL_TARGET_ALL_IN_SCHEMA, OBJECT_TABLE,
 		  list_make1(makeString(pstrdup("account_data"))), "select", NULL);
 }

@@ -21,6 +21,7 @@
 #include "base/args.h"
 #include "base/errors.h"
 #include "base/query.h"
+#include "credit/promotion.h"
 #include "people/email.h"
 #include "people/email_code.h"
 
@@ -306,6 +307,8 @@ Verified(const Person *person, const char *email)
 	bool is_company = EmailIsCompany(email);
 
 	WriteEvent(person, email, "verified", is_company ? "{\"is_company\": true}" : NULL);
+	if (is_company)
+		PromotionCompany(&person->workspace_id);
 }
 
 /*

@@ -25,6 +25,7 @@
 #include "base/errors.h"
 #include "base/query.h"
 #include "base/uuid.h"
+#include "credit/promotion.h"
 #include "people/email.h"
 #include "people/email_code.h"
 #include "people/user.h"
@@ -33,6 +34,7 @@
 #define MAX_DISPLAY_NAME 100
 #define MAX_PROVIDER 50
 #define MAX_SUBJECT 255
+#define MAX_CODE 40
 
 /* account.identity_claim, as a trusted backend vouches for it. */
 typedef struct IdentityClaim
@@ -129,13 +131,15 @@ ArgIdentity(FunctionCallInfo fcinfo, int n)
 	return claim;
 }
 
-/* No code of that kind has been issued, so none can be redeemed. */
+/* The credit of sign-up, and what the codes bring; a code that does not hold stops it all. */
 static void
-RefuseCode(FunctionCallInfo fcinfo, int n, const char *kind)
+GrantWelcome(FunctionCallInfo fcinfo, const pg_uuid_t *workspace_id)
 {
-	if (!PG_ARGISNULL(n))
-		ereport(ERROR,
-				(errcode(ERRCODE_ACCOUNT_NOT_FOUND), errmsg("%s code does not exist", kind)));
+	PromotionSignup(workspace_id);
+	if (!PG_ARGISNULL(6))
+		ReferralFollow(workspace_id, ArgName(fcinfo, 6, "referral_code", MAX_CODE));
+	if (!PG_ARGISNULL(7))
+		PromotionRedeem(workspace_id, ArgName(fcinfo, 7, "promo_code", MAX_CODE));
 }
 
 static void
@@ -196,8 +200,6 @@ SignUp(FunctionCallInfo fcinfo)
 	region = CatalogEnumMember(ENUM_REGION, PG_GETARG_OID(2));
 	UsernameCheck(username, "username");
 	RefuseForeignRegion(region);
-	RefuseCode(fcinfo, 6, "referral");
-	RefuseCode(fcinfo, 7, "promo");
 	password_hash = PG_ARGISNULL(4) ? NULL : PasswordHash(PG_GETARG_TEXT_PP(4));
 	is_verified = identity != NULL && identity->is_email_verified &&
 				  strcmp(identity->email, email) == 0;
@@ -220,6 +222,9 @@ SignUp(FunctionCallInfo fcinfo)
 						.resource_name = username,
 						.action = "started",
 						.user_id = user_id});
+	GrantWelcome(fcinfo, &workspace_id);
+	if (is_verified && EmailIsCompany(email))
+		PromotionCompany(&workspace_id);
 	return user_id;
 }
 

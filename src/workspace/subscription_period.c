@@ -24,6 +24,7 @@
 #include "base/args.h"
 #include "base/errors.h"
 #include "base/query.h"
+#include "credit/promotion.h"
 #include "workspace/plan.h"
 #include "workspace/subscription.h"
 #include "workspace/workspace.h"
@@ -93,16 +94,6 @@ SubscriptionCheckEnd(TimestampTz at, const char *what)
 }
 
 /*
- * The one place where the monthly credit of a plan falls due: that much a seat,
- * for the month that begins then.  Workspace and month make the idempotency key
- * under which the ledger posts it; while there is no ledger it posts nothing.
- */
-static void
-SubscriptionGrantCredits(const pg_uuid_t *workspace_id, int seats, TimestampTz period)
-{
-}
-
-/*
  * When the next month of a period begins after that time; DT_NOEND when a
  * renewal comes first.  A month's period has no further one; a licence has one
  * each month to its end.
@@ -130,7 +121,7 @@ SubscriptionGrantDue(Subscription *s)
 {
 	while (s->credits_due_at <= Now())
 	{
-		SubscriptionGrantCredits(&s->workspace_id, s->seats, s->credits_due_at);
+		PromotionMonthly(&s->workspace_id, s->seats, s->credits_due_at);
 		s->credits_due_at = SubscriptionNextCredits(s, s->credits_due_at);
 	}
 }
@@ -164,7 +155,7 @@ SubscriptionBeginPeriod(Subscription *s, TimestampTz start, TimestampTz stated_e
 	}
 	s->credits_due_at = SubscriptionNextCredits(s, start);
 	SubscriptionWrite(s);
-	SubscriptionGrantCredits(&s->workspace_id, s->seats, start);
+	PromotionMonthly(&s->workspace_id, s->seats, start);
 }
 
 /* As many seats as the plan allows here, when the operator does not say. */

@@ -93,6 +93,19 @@ SELECT account.reset_principal();
 SELECT is(account.current_principal(), NULL, 'reset_principal ends a session''s principal');
 SELECT ok(:'nobody_after_discard', 'DISCARD ALL: nobody acts');
 
+-- Every isolation level
+
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT is((account.authenticate(:'key')).user_id, :'one', 'a key acts in a serializable transaction');
+SELECT is((account.resume_session(:'token')).user_id, :'one', 'a session too');
+SELECT is(account.has_role('owner'), true, 'with the role there');
+COMMIT;
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT is((account.authenticate(:'key')).user_id, :'one', 'and in a repeatable read one');
+SELECT account.act_as(:'one');
+SELECT lives_ok('SELECT account.create_api_key(''repeatable'')', 'a person who acts makes a key there');
+ROLLBACK;
+
 -- Two-phase commit
 
 BEGIN;

@@ -43,7 +43,7 @@ CREATE TEMP TABLE first AS TABLE granted;
 SELECT account.grant_usage('grant_user'), account.grant_service('grant_backend'), account.grant_operator('"grant Operator""s"');
 SELECT set_eq('TABLE granted', 'TABLE first', 'granting a second time changes nothing');
 SELECT set_eq($$SELECT r FROM granted WHERE who = 'grant_user' AND r !~ '^execute '$$,
-    $$SELECT 'schema account' UNION ALL SELECT 'select account.' || relname FROM pg_class WHERE relnamespace = 'account'::regnamespace AND relkind = 'v'$$,
+    $$SELECT 'schema account' UNION ALL SELECT 'select account.' || relname FROM pg_class WHERE relnamespace = 'account'::regnamespace AND relkind = 'v' AND relname <> 'audit_log'$$,
     'grant_usage: the schema and its views');
 SELECT set_eq($$SELECT r FROM granted WHERE who = 'grant_backend' EXCEPT SELECT r FROM granted WHERE who = 'grant_user' AND r !~ '^execute '$$,
     $$SELECT r FROM granted WHERE who = 'grant_backend' AND r ~ '^execute ' UNION ALL
@@ -51,9 +51,9 @@ SELECT set_eq($$SELECT r FROM granted WHERE who = 'grant_backend' EXCEPT SELECT 
     'grant_service: these, the schema of the tables, and pointing at users and workspaces');
 SELECT is_empty($$SELECT r FROM granted WHERE who = 'grant_user' EXCEPT SELECT r FROM granted WHERE who = 'grant_backend'$$, 'it includes grant_usage');
 SELECT set_eq($$SELECT r FROM granted WHERE who ~ 'Operator' AND r !~ '^execute '$$,
-    $$SELECT 'schema account' UNION ALL SELECT 'schema account_data'
+    $$VALUES ('schema account'), ('schema account_data'), ('select account.audit_log')
       UNION ALL SELECT 'select account_data.' || relname FROM pg_class WHERE relnamespace = 'account_data'::regnamespace AND relkind IN ('r', 'v', 'p')$$,
-    'grant_operator: both schemas, and reading the tables');
+    'grant_operator: both schemas, reading the tables and the audit log');
 SELECT is_empty('SELECT pg_temp.rights(''grant_none'')', 'none of them reached another role');
 SELECT is_empty($$SELECT FROM pg_proc, aclexplode(proacl) WHERE pronamespace = 'account'::regnamespace AND is_grantable AND grantee <> proowner$$,
     'no right can be passed on');

@@ -20,7 +20,9 @@ INSERT INTO exceptions VALUES
     ('global', 'people: copied to every node', '{users, emails, passwords, identities, email_codes}'),
     ('global', 'one namespace of names', '{slugs, reserved_names, reserved_name_defaults}'),
     ('global', 'what operators set for all', '{consumer_domains, consumer_domain_defaults, plans, plan_defaults, plan_limits, plan_limit_defaults, plan_features,
-        plan_feature_defaults, master_keys}'),
+        plan_feature_defaults, master_keys, promo_codes}'),
+    ('global', 'a person''s own code, found by itself', '{referral_codes}'),
+    ('global', 'tables of the application, and the shapes they have had', '{resources, trash_layouts}'),
     ('directory', 'found by a digest or id alone, no foreign key', '{api_key_digests, credential_uses, messages, message_receipts, attempts, email_code_sends, invite_tokens}'),
     ('directory', 'found by the digest of a token; it hangs on a person', '{sessions}');
 CREATE TEMP VIEW exempt AS SELECT kind, unnest(names) AS name FROM exceptions;

@@ -75,7 +75,7 @@ SELECT is_empty($$SELECT attrelid::regclass, attname FROM pg_attribute WHERE att
 SELECT is_empty($$SELECT oid::regprocedure, n FROM functions, unnest(proargnames) n WHERE n IN (SELECT word FROM pg_get_keywords() WHERE catcode = 'R')$$,
     'no argument or result either');
 SELECT is_empty($$SELECT attrelid::regclass, attname FROM pg_attribute WHERE attrelid IN (SELECT oid FROM relations WHERE relkind IN ('r', 'p')) AND attnum > 0 AND NOT attisdropped
-    AND (attname ~ '_at$' AND atttypid NOT IN ('timestamptz'::regtype, 'timestamptz[]'::regtype) OR attname ~ '_micros$' AND atttypid <> 'bigint'::regtype OR attname ~ '^(is|has)_' AND atttypid <> 'boolean'::regtype
+    AND (attname ~ '_at$' AND atttypid NOT IN ('timestamptz'::regtype, 'timestamptz[]'::regtype) OR attname ~ '_micros$' AND atttypid NOT IN ('bigint'::regtype, 'bigint[]'::regtype) OR attname ~ '^(is|has)_' AND atttypid <> 'boolean'::regtype
       OR atttypid IN ('timestamp'::regtype, 'varchar'::regtype, 'bpchar'::regtype, 'money'::regtype, 'json'::regtype, 'float8'::regtype))$$, 'names of columns tell their types');
 
 SELECT * FROM finish();

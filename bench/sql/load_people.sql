@@ -1,0 +1,21 @@
+-- A thousand people who make keys, and where the reference writes: two tables with a primary key.
+CREATE TABLE people AS
+SELECT n, account.sign_up('person-' || n, 'person-' || n || '@example.com', 'us') AS user_id
+  FROM generate_series(1, 1000) n;
+ALTER TABLE people ADD PRIMARY KEY (n);
+CREATE TABLE plain_keys (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id    uuid NOT NULL,
+    name       text NOT NULL,
+    key_hash   bytea NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE plain_events (
+    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id uuid NOT NULL,
+    action  text NOT NULL,
+    at      timestamptz NOT NULL DEFAULT now()
+);
+-- The first key of each seals the data key of the workspace.
+SELECT account.act_as(user_id), account.create_api_key('first') FROM people \g /dev/null
+VACUUM (FREEZE, ANALYZE);

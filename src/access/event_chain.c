@@ -1,0 +1,215 @@
+/*
+ * event_chain.c
+ *		The hash chain of each workspace's events.
+ *
+ * A transaction hashes the digests of its events one after another and, just
+ * before it commits, adds one link for each workspace.  Only then does it take
+ * the lock of the workspace's chain, in the order of workspaces and after every
+ * other lock, so that chains neither fork nor make anybody wait for a deadlock.
+ *
+ * The running hash follows savepoints: what was rolled back is in no link.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "access/event_chain.h"
+#include "base/crypto.h"
+#include "base/errors.h"
+#include "base/query.h"
+#include "base/uuid.h"
+
+/* The fourth field of an advisory lock's tag: apart from those SQL can take. */
+#define CHAIN_LOCK 0xacc
+
+/* A workspace's link as of one nesting level of the transaction. */
+typedef struct Running
+{
+	struct Running *outer; /* as it was before that level changed it */
+	int level;
+	int64 count;
+	uint8 hash[CRYPTO_SHA256_LEN];
+} Running;
+
+typedef struct Link
+{
+	struct Link *next;
+	pg_uuid_t workspace_id;
+	pg_uuid_t id;
+	Running *running;
+} Link;
+
+static Link *links = NULL; /* of this transaction, in TopTransactionContext */
+
+static Statement insert_link = {
+	.types = "uuid, uuid, bigint, bytea",
+	.mode = QUERY_FRESH,
+	.by_index = true,
+	.sql = "INSERT INTO account_data.event_links"
+		   "  (workspace_id, seq, id, event_count, events_digest, digest)"
+		   " SELECT $1, coalesce(last.seq, 0) + 1, $2, $3, $4,"
+		   "  sha256(coalesce(last.digest, '') || $4)"
+		   " FROM (SELECT) one LEFT JOIN (SELECT seq, digest FROM account_data.event_links"
+		   "  WHERE workspace_id = $1 ORDER BY seq DESC LIMIT 1) last ON true",
+};
+
+static Link *
+LinkOf(const pg_uuid_t *workspace_id)
+{
+	Link *link;
+
+	for (link = links; link != NULL; link = link->next)
+		if (UuidEqual(&link->workspace_id, workspace_id))
+			return link;
+	link = MemoryContextAllocZero(TopTransactionContext, sizeof(Link));
+	link->workspace_id = *workspace_id;
+	UuidNew(&link->id);
+	link->next = links;
+	links = link;
+	return link;
+}
+
+/* The link that events of this transaction will be in. */
+const pg_uuid_t *
+EventChainLink(const pg_uuid_t *workspace_id)
+{
+	return &LinkOf(workspace_id)->id;
+}
+
+/* Whether that is a link which this transaction has yet to write. */
+bool
+EventChainIsOpen(const pg_uuid_t *link_id)
+{
+	for (Link *link = links; link != NULL; link = link->next)
+		if (UuidEqual(&link->id, link_id))
+			return true;
+	return false;
+}
+
+void
+EventChainAdd(const pg_uuid_t *workspace_id, const bytea *digest)
+{
+	Link *link = LinkOf(workspace_id);
+	int level = GetCurrentTransactionNestLevel();
+	Running *running = link->running;
+	uint8 both[2 * CRYPTO_SHA256_LEN] = {0};
+
+	if (running == NULL || running->level < level)
+	{
+		running = MemoryContextAllocZero(TopTransactionContext, sizeof(Running));
+		if (link->running != NULL)
+			*running = *link->running;
+		running->outer = link->running;
+		running->level = level;
+		link->running = running;
+	}
+	memcpy(both, running->hash, CRYPTO_SHA256_LEN);
+	memcpy(both + CRYPTO_SHA256_LEN, VARDATA_ANY(digest), CRYPTO_SHA256_LEN);
+	if (!CryptoSha256(both, sizeof(both), running->hash))
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not compute a digest")));
+	running->count++;
+}
+
+static void
+LockChain(const pg_uuid_t *workspace_id)
+{
+	uint64 hash = hash_bytes_extended(workspace_id->data, UUID_LEN, 0);
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32), (uint32) hash, CHAIN_LOCK);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+static void
+WriteLink(const Link *link)
+{
+	bytea *hash = palloc(VARHDRSZ + CRYPTO_SHA256_LEN);
+	NullableDatum args[4] = {ArgUuid(&link->workspace_id), ArgUuid(&link->id),
+							 ArgDatum(Int64GetDatum(link->running->count)), ArgPointer(hash)};
+
+	SET_VARSIZE(hash, VARHDRSZ + CRYPTO_SHA256_LEN);
+	memcpy(VARDATA(hash), link->running->hash, CRYPTO_SHA256_LEN);
+	LockChain(&link->workspace_id);
+	QueryRun(&insert_link, args);
+}
+
+/* The link of the smallest workspace after one, of those that have events. */
+static const Link *
+NextLink(const Link *after)
+{
+	const Link *next = NULL;
+
+	for (const Link *link = links; link != NULL; link = link->next)
+		if (link->running != NULL &&
+			(after == NULL || memcmp(&link->workspace_id, &after->workspace_id, UUID_LEN) > 0) &&
+			(next == NULL || memcmp(&link->workspace_id, &next->workspace_id, UUID_LEN) < 0))
+			next = link;
+	return next;
+}
+
+static void
+WriteLinks(void)
+{
+	PushActiveSnapshot(GetTransactionSnapshot());
+	for (const Link *link = NextLink(NULL); link != NULL; link = NextLink(link))
+		WriteLink(link);
+	PopActiveSnapshot();
+	links = NULL;
+}
+
+static void
+AtTransactionEnd(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+		case XACT_EVENT_PRE_PREPARE:
+			if (links != NULL)
+				WriteLinks();
+			break;
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PREPARE:
+		case XACT_EVENT_ABORT:
+			links = NULL;
+			break;
+		default:
+			break;
+	}
+}
+
+/* What a savepoint did is as if its parent had done it, or as if it were not. */
+static void
+AtSavepointEnd(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
+{
+	int level = GetCurrentTransactionNestLevel();
+
+	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	for (Link *link = links; link != NULL; link = link->next)
+	{
+		Running *running = link->running;
+
+		if (running == NULL || running->level < level)
+			continue;
+		if (event == SUBXACT_EVENT_ABORT_SUB)
+			link->running = running->outer;
+		else
+		{
+			running->level = level - 1;
+			if (running->outer != NULL && running->outer->level == level - 1)
+				running->outer = running->outer->outer;
+		}
+	}
+}
+
+void
+EventChainInit(void)
+{
+	RegisterXactCallback(AtTransactionEnd, NULL);
+	RegisterSubXactCallback(AtSavepointEnd, NULL);
+}

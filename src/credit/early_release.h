@@ -1,0 +1,13 @@
+/*
+ * early_release.h
+ *		Letting go of a wallet's lock before the commit is on disk.
+ */
+#ifndef ACCOUNT_EARLY_RELEASE_H
+#define ACCOUNT_EARLY_RELEASE_H
+
+#include "postgres.h"
+
+extern void EarlyReleaseInit(void);
+extern void EarlyRelease(void);
+
+#endif /* ACCOUNT_EARLY_RELEASE_H */

@@ -1,0 +1,470 @@
+/*
+ * ledger.c
+ *		The wallet of a workspace under its lock, and what is posted to it.
+ *
+ * Invariants, for every workspace and at every commit:
+ *
+ *	1.	cash + promotional - debt = the sum of all amounts = the balance after
+ *		the last transaction; promotional = the sum of what remains of all
+ *		grants, and what remains of each is what its transactions left of it.
+ *	2.	reserved = the sum of what open holds hold, by grant and in cash; what a
+ *		hold reserves, no charge takes and no expiry ends.  Available is never
+ *		below zero but by a charge that allows it.
+ *	3.	seq counts from 1 without a gap; each hash covers the one before, and the
+ *		wallet has the last; created_at never goes back.
+ *	4.	A committed transaction never changes, but for the erasure of its text.
+ *	5.	One idempotency key of a workspace has one effect.
+ *	6.	There is debt only while nothing is free: credit that comes in or is
+ *		freed pays debt first.
+ *	7.	What is due by a transaction's time was posted before it, dated at the
+ *		instant it expired.
+ *
+ * How they are kept: every change is made by one function, LedgerPost, on a Book
+ * whose wallet row is locked, so that the changes of a workspace come one after
+ * another; the row is the only lock.  A snapshot older than the last change
+ * cannot take it (40001).  Everything is computed in memory and written at the
+ * end: grants and holds first, then transactions and wallet in one statement.
+ *
+ * verify_ledger() checks all of them; test/fault and test/race try to break them.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "access/principal.h"
+#include "base/args.h"
+#include "base/errors.h"
+#include "base/query.h"
+#include "base/uuid.h"
+#include "credit/early_release.h"
+#include "credit/ledger.h"
+
+#define WALLET_COLUMNS                                                                             \
+	" cash_micros, promotional_micros, debt_micros, reserved_micros, reserved_cash_micros,"        \
+	" last_seq, last_at, next_due_at, head"
+#define WALLET_NCOLUMNS 9
+
+#define MAX_DUE_WALLETS 10000
+
+static Statement lock_wallet = {
+	.types = "uuid",
+	.sql = "SELECT" WALLET_COLUMNS
+		   " FROM account_data.wallets WHERE workspace_id = $1 FOR NO KEY UPDATE",
+};
+
+static Statement read_wallet = {
+	.types = "uuid",
+	.mode = QUERY_READ,
+	.sql = "SELECT" WALLET_COLUMNS " FROM account_data.wallets WHERE workspace_id = $1",
+};
+
+/* The first use of a wallet; of two that race, the second waits for the first. */
+static Statement make_wallet = {
+	.types = "uuid",
+	.sql = "INSERT INTO account_data.wallets (workspace_id)"
+		   " SELECT id FROM account_data.workspaces WHERE id = $1 ON CONFLICT DO NOTHING",
+};
+
+static Statement find_by_key = {
+	.types = "uuid, text",
+	.sql = "SELECT t FROM account_data.transactions t"
+		   " WHERE workspace_id = $1 AND idempotency_key = $2",
+};
+
+static Statement find_next_due = {
+	.types = "uuid",
+	.sql = "SELECT least("
+		   "  (SELECT min(expires_at) FROM account_data.grants"
+		   "    WHERE workspace_id = $1 AND NOT is_spent AND remaining_micros > reserved_micros),"
+		   "  (SELECT min(expires_at) FROM account_data.holds"
+		   "    WHERE workspace_id = $1 AND status = 'open'))",
+};
+
+#define UPDATE_WALLET                                                                              \
+	"WITH wallet AS ("                                                                             \
+	"  UPDATE account_data.wallets SET cash_micros = $3, promotional_micros = $4,"                 \
+	"    debt_micros = $5, reserved_micros = $6, reserved_cash_micros = $7, last_seq = $8,"        \
+	"    last_at = $9, next_due_at = $10, head = $11 WHERE workspace_id = $1)"                     \
+	" INSERT INTO account_data.transactions SELECT "
+
+static Statement write_entry = {
+	.types = "uuid, account_data.transactions, bigint, bigint, bigint, bigint, bigint, bigint,"
+			 " timestamptz, timestamptz, bytea",
+	.sql = UPDATE_WALLET "($2).*",
+};
+
+static Statement write_entries = {
+	.types = "uuid, account_data.transactions[], bigint, bigint, bigint, bigint, bigint, bigint,"
+			 " timestamptz, timestamptz, bytea",
+	.sql = UPDATE_WALLET "t.* FROM unnest($2) t",
+};
+
+static Statement erase_workspace = {
+	.types = "uuid",
+	.sql = "DELETE FROM account_data.transactions WHERE workspace_id = $1",
+};
+
+static Statement find_workspace = {
+	.types = "uuid",
+	.sql = "SELECT true FROM account_data.workspaces WHERE id = $1",
+};
+
+/* Wallets that somebody else is at are left to them: opening posts what is due. */
+static Statement find_due = {
+	.types = "timestamptz, integer",
+	.mode = QUERY_FRESH,
+	.sql = "SELECT workspace_id FROM account_data.wallets WHERE next_due_at <= $1"
+		   " ORDER BY next_due_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED",
+};
+
+static bool is_erasing = false;
+
+static void
+ReadWallet(const NullableDatum *row, Wallet *wallet)
+{
+	bytea *head = DatumGetByteaPP(row[8].value);
+
+	wallet->cash = DatumGetInt64(row[0].value);
+	wallet->promotional = DatumGetInt64(row[1].value);
+	wallet->debt = DatumGetInt64(row[2].value);
+	wallet->reserved = DatumGetInt64(row[3].value);
+	wallet->reserved_cash = DatumGetInt64(row[4].value);
+	wallet->last_seq = DatumGetInt64(row[5].value);
+	wallet->last_at = DatumGetTimestampTz(row[6].value);
+	wallet->next_due_at = DatumGetTimestampTz(row[7].value);
+	memcpy(wallet->head, VARDATA_ANY(head), CRYPTO_SHA256_LEN);
+}
+
+/* Posts, in the order in which they happened, all expiries up to now. */
+static void
+PostDue(Book *book)
+{
+	if (book->wallet.next_due_at > book->now)
+		return;
+	GrantsReadDue(book);
+	HoldsExpire(book);
+	GrantsExpire(book, book->now);
+	book->is_due_stale = true;
+	if (!book->is_peek)
+		LedgerClose(book);
+}
+
+/*
+ * Locks the wallet of a workspace, making it at its first use, and posts what
+ * has expired.  P0002 when there is no such workspace.
+ */
+Book *
+LedgerOpen(const pg_uuid_t *workspace_id)
+{
+	Book *book = palloc0(sizeof(Book));
+	NullableDatum args[1] = {ArgUuid(workspace_id)};
+	NullableDatum row[WALLET_NCOLUMNS];
+
+	if (!QueryRow(&lock_wallet, args, row, WALLET_NCOLUMNS))
+	{
+		QueryRun(&make_wallet, args);
+		if (!QueryRow(&lock_wallet, args, row, WALLET_NCOLUMNS))
+			ErrorNotFound("workspace", workspace_id);
+	}
+	book->workspace_id = *workspace_id;
+	ReadWallet(row, &book->wallet);
+	book->now = Max(GetCurrentStatementStartTimestamp(), book->wallet.last_at);
+	PostDue(book);
+	return book;
+}
+
+/* The wallet as it stands in the calling statement's snapshot; zeros when there is none. */
+bool
+LedgerWallet(const pg_uuid_t *workspace_id, Wallet *wallet)
+{
+	NullableDatum args[1] = {ArgUuid(workspace_id)};
+	NullableDatum row[WALLET_NCOLUMNS];
+
+	*wallet = (Wallet){.last_at = DT_NOBEGIN, .next_due_at = DT_NOEND};
+	if (!QueryRow(&read_wallet, args, row, WALLET_NCOLUMNS))
+		return false;
+	ReadWallet(row, wallet);
+	return true;
+}
+
+/*
+ * The wallet as the calling statement sees it, with what has expired by a time
+ * not before the last transaction taken out; nothing is locked or written.
+ */
+Book *
+LedgerPeek(const pg_uuid_t *workspace_id, TimestampTz at)
+{
+	Book *book = palloc0(sizeof(Book));
+
+	book->workspace_id = *workspace_id;
+	book->is_peek = true;
+	(void) LedgerWallet(workspace_id, &book->wallet);
+	book->now = Max(at, book->wallet.last_at);
+	PostDue(book);
+	return book;
+}
+
+/* A transaction by nobody in particular, to be filled in. */
+Entry *
+LedgerEntry(TransactionType type, int64 amount)
+{
+	static const char *const kind = "system";
+	Entry *entry = palloc0(sizeof(Entry));
+
+	entry->type = type;
+	entry->amount = amount;
+	entry->actor_kind = cstring_to_text(kind);
+	entry->details = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+	return entry;
+}
+
+/* Puts down who is acting, or that an operator or service is. */
+void
+LedgerActor(Entry *entry)
+{
+	const Principal *p = PrincipalCurrent();
+
+	if (p == NULL)
+	{
+		entry->actor_kind = cstring_to_text("operator");
+		return;
+	}
+	entry->actor_kind = cstring_to_text(p->is_service_account ? "service_account" : "user");
+	entry->actor_id = memcpy(palloc(UUID_LEN), &p->actor_id, UUID_LEN);
+	if (p->proof == PROOF_API_KEY)
+		entry->api_key_id = memcpy(palloc(UUID_LEN), &p->credential_id, UUID_LEN);
+}
+
+/* The transaction under a key, or NULL. */
+Entry *
+LedgerFind(const Book *book, const text *key)
+{
+	NullableDatum args[2] = {ArgUuid(&book->workspace_id), ArgPointer(key)};
+	NullableDatum row[1];
+	Entry *entry;
+
+	if (!QueryRow(&find_by_key, args, row, 1))
+		return NULL;
+	entry = palloc(sizeof(Entry));
+	EntryRead(DatumGetHeapTupleHeader(row[0].value), entry);
+	return entry;
+}
+
+/*
+ * The transaction that this request made before, or NULL.  22023 when its key
+ * was used for another request.
+ */
+Entry *
+LedgerReplay(const Book *book, const Entry *asked)
+{
+	Entry *old = asked->idempotency_key == NULL ? NULL : LedgerFind(book, asked->idempotency_key);
+
+	if (old == NULL)
+		return NULL;
+	if (!EntrySameRequest(old, asked))
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
+						errmsg("invalid idempotency_key: it was used for another request"),
+						errdetail("Transaction %s has this key.", UuidText(&old->id))));
+	return old;
+}
+
+/* The sum of what an entry did to the parts of the balance. */
+static int64
+PartsSum(const Entry *entry)
+{
+	int64 sum = MicrosAdd(entry->cash, -entry->debt);
+
+	for (int i = 0; i < entry->nparts; i++)
+		sum = MicrosAdd(sum, entry->grant_micros[i]);
+	return sum;
+}
+
+/* Puts an entry, whose credit has been moved, at the end of the ledger, dated at a time. */
+void
+LedgerPostAt(Book *book, Entry *entry, TimestampTz at)
+{
+	Wallet *wallet = &book->wallet;
+
+	if (entry->amount != PartsSum(entry))
+		elog(ERROR, "the parts of a transaction do not add up to its amount");
+	wallet->last_at = Max(at, wallet->last_at);
+	entry->workspace_id = book->workspace_id;
+	entry->seq = ++wallet->last_seq;
+	entry->created_at = wallet->last_at;
+	(void) MicrosAdd(wallet->cash, wallet->promotional);
+	entry->balance_after = WalletTotal(wallet);
+	if (book->is_peek)
+		return;
+	EntrySeal(entry, wallet->head);
+	memcpy(wallet->head, entry->hash, CRYPTO_SHA256_LEN);
+	book->entries = lappend(book->entries, entry);
+}
+
+Entry *
+LedgerPost(Book *book, Entry *entry)
+{
+	LedgerPostAt(book, entry, book->now);
+	return entry;
+}
+
+/* Something may expire at that time. */
+void
+LedgerDueAt(Book *book, TimestampTz at)
+{
+	book->wallet.next_due_at = Min(book->wallet.next_due_at, at);
+}
+
+static void
+FindNextDue(Book *book)
+{
+	NullableDatum args[1] = {ArgUuid(&book->workspace_id)};
+	NullableDatum row[1];
+
+	book->wallet.next_due_at = DT_NOEND;
+	if (QueryRow(&find_next_due, args, row, 1) && !row[0].isnull)
+		book->wallet.next_due_at = DatumGetTimestampTz(row[0].value);
+	book->is_due_stale = false;
+}
+
+/* What cannot be is not written. */
+static void
+CheckWallet(const Wallet *w)
+{
+	if (w->reserved_cash < 0 || w->reserved_cash > w->cash || w->debt < 0 ||
+		w->reserved < w->reserved_cash || w->reserved - w->reserved_cash > w->promotional)
+		elog(ERROR, "a part of a wallet is out of its bounds");
+}
+
+static void
+WriteEntries(Book *book)
+{
+	const Wallet *w = &book->wallet;
+	bool is_one = list_length(book->entries) == 1;
+	bytea *head = palloc(VARHDRSZ + CRYPTO_SHA256_LEN);
+	NullableDatum args[11] = {
+		ArgUuid(&book->workspace_id),
+		ArgDatum(is_one ? EntryRow(linitial(book->entries)) : EntryRows(book->entries)),
+		ArgDatum(Int64GetDatum(w->cash)),
+		ArgDatum(Int64GetDatum(w->promotional)),
+		ArgDatum(Int64GetDatum(w->debt)),
+		ArgDatum(Int64GetDatum(w->reserved)),
+		ArgDatum(Int64GetDatum(w->reserved_cash)),
+		ArgDatum(Int64GetDatum(w->last_seq)),
+		ArgTime(w->last_at),
+		ArgTime(w->next_due_at),
+		ArgPointer(head),
+	};
+
+	SET_VARSIZE(head, VARHDRSZ + CRYPTO_SHA256_LEN);
+	memcpy(VARDATA(head), w->head, CRYPTO_SHA256_LEN);
+	QueryRun(is_one ? &write_entry : &write_entries, args);
+}
+
+/* Writes what was posted.  The book may be used on. */
+void
+LedgerClose(Book *book)
+{
+	Assert(!book->is_peek);
+	CheckWallet(&book->wallet);
+	GrantsWrite(book);
+	if (book->is_due_stale)
+		FindNextDue(book);
+	else if (book->entries == NIL)
+		return;
+	WriteEntries(book);
+	book->entries = NIL;
+	EarlyRelease();
+}
+
+/*
+ * Posts what has expired in up to max wallets, the longest due first; returns
+ * how many there were.
+ */
+int
+LedgerExpireDue(int max)
+{
+	NullableDatum args[2] = {ArgTime(GetCurrentStatementStartTimestamp()),
+							 ArgDatum(Int32GetDatum(max))};
+	NullableDatum *rows = palloc(sizeof(NullableDatum) * max);
+	int count = QueryRows(&find_due, args, rows, 1, max);
+
+	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		(void) LedgerOpen(DatumGetUUIDP(rows[i].value));
+	}
+	return count;
+}
+
+PG_FUNCTION_INFO_V1(account_expire_credits);
+Datum
+account_expire_credits(PG_FUNCTION_ARGS)
+{
+	ArgRequired(fcinfo, 0, "max_wallets");
+	if (PG_GETARG_INT32(0) < 1 || PG_GETARG_INT32(0) > MAX_DUE_WALLETS)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACCOUNT_INVALID),
+				 errmsg("invalid max_wallets: it must be between 1 and %d", MAX_DUE_WALLETS)));
+	PG_RETURN_INT64(LedgerExpireDue(PG_GETARG_INT32(0)));
+}
+
+/* Deletes the ledger of a workspace that is no more. */
+void
+LedgerErase(const pg_uuid_t *workspace_id)
+{
+	NullableDatum args[1] = {ArgUuid(workspace_id)};
+
+	is_erasing = true;
+	PG_TRY();
+	{
+		QueryRun(&erase_workspace, args);
+	}
+	PG_FINALLY();
+	{
+		is_erasing = false;
+	}
+	PG_END_TRY();
+}
+
+static TriggerData *
+TriggerCall(FunctionCallInfo fcinfo)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("this function is for triggers only")));
+	return (TriggerData *) fcinfo->context;
+}
+
+PG_FUNCTION_INFO_V1(account_transaction_guard);
+Datum
+account_transaction_guard(PG_FUNCTION_ARGS)
+{
+	(void) TriggerCall(fcinfo);
+	if (!is_erasing)
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
+						errmsg("transactions cannot be changed or deleted"),
+						errhint("Correct a balance with account.adjust_credits.")));
+	return PointerGetDatum(NULL);
+}
+
+PG_FUNCTION_INFO_V1(account_wallet_deleted);
+Datum
+account_wallet_deleted(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = TriggerCall(fcinfo);
+	bool isnull;
+	Datum id = heap_getattr(trigger->tg_trigtuple, 1, RelationGetDescr(trigger->tg_relation),
+							&isnull);
+	NullableDatum args[1] = {ArgDatum(id)};
+	NullableDatum row[1];
+
+	if (QueryRow(&find_workspace, args, row, 1))
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
+						errmsg("a wallet cannot be deleted without its workspace")));
+	LedgerErase(DatumGetUUIDP(id));
+	return PointerGetDatum(NULL);
+}

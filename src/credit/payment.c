@@ -1,0 +1,220 @@
+/*
+ * payment.c
+ *		Buying credit: start_top_up, confirm_payment, fail_payment.
+ *
+ * The processor's reports come twice, late and out of order.  A payment is
+ * confirmed once, under its workspace's wallet; the money counts more than an
+ * earlier report of failure, and a later one changes nothing.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/builtins.h"
+
+#include "access/event.h"
+#include "access/principal.h"
+#include "base/args.h"
+#include "base/errors.h"
+#include "base/query.h"
+#include "base/uuid.h"
+#include "credit/credit.h"
+
+#define MIN_TOP_UP INT64CONST(5000000)	  /* $5 */
+#define MAX_TOP_UP INT64CONST(1000000000) /* $1,000 */
+#define MAX_REFERENCE 255
+#define MAX_URL 2048
+
+typedef struct Payment
+{
+	pg_uuid_t workspace_id;
+	int64 amount;
+	char *status;
+	char *provider_ref;
+} Payment;
+
+static Statement insert_payment = {
+	.types = "uuid, uuid, bigint, uuid, timestamptz, text",
+	.sql = "INSERT INTO account_data.payments (workspace_id, id, amount_micros, status, created_by,"
+		   "  created_at, idempotency_key) VALUES ($1, $2, $3, 'pending', $4, $5, $6)",
+};
+
+static Statement find_by_key = {
+	.types = "uuid, text",
+	.sql = "SELECT id, amount_micros FROM account_data.payments"
+		   " WHERE workspace_id = $1 AND idempotency_key = $2",
+};
+
+static Statement find_workspace = {
+	.types = "uuid",
+	.sql = "SELECT workspace_id FROM account_data.payments WHERE id = $1",
+};
+
+static Statement find_payment = {
+	.types = "uuid, uuid",
+	.sql = "SELECT amount_micros, status, provider_ref FROM account_data.payments"
+		   " WHERE workspace_id = $1 AND id = $2 FOR NO KEY UPDATE",
+};
+
+static Statement set_status = {
+	.types = "uuid, uuid, text, text, text, text, timestamptz",
+	.sql =
+		"UPDATE account_data.payments SET status = $3, provider_ref = coalesce($4, provider_ref),"
+		"  receipt_url = $5, reason = $6, settled_at = $7 WHERE workspace_id = $1 AND id = $2",
+};
+
+/* The payment a request made before under its key; 22023 when that was another. */
+static bool
+FindByKey(const pg_uuid_t *workspace_id, const text *key, int64 amount, pg_uuid_t *id)
+{
+	NullableDatum args[2] = {ArgUuid(workspace_id), ArgPointer(key)};
+	NullableDatum row[2];
+
+	if (key == NULL || !QueryRow(&find_by_key, args, row, 2))
+		return false;
+	if (DatumGetInt64(row[1].value) != amount)
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
+						errmsg("invalid idempotency_key: it was used for another request")));
+	*id = *DatumGetUUIDP(row[0].value);
+	return true;
+}
+
+PG_FUNCTION_INFO_V1(account_start_top_up);
+Datum
+account_start_top_up(PG_FUNCTION_ARGS)
+{
+	int64 amount = ArgMicros(fcinfo, 0, "amount_micros");
+	const text *key = ArgKey(fcinfo, 1, false);
+	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
+	const Principal *p;
+	Book *book;
+
+	if (amount < MIN_TOP_UP || amount > MAX_TOP_UP)
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
+						errmsg("invalid amount_micros: " INT64_FORMAT, amount),
+						errdetail("A top-up is between $5 and $1,000.")));
+	PrincipalRequirePerson();
+	p = PrincipalRequireRole(ROLE_ADMIN);
+	book = LedgerOpen(&p->workspace_id);
+	if (FindByKey(&book->workspace_id, key, amount, id))
+		PG_RETURN_UUID_P(id);
+	UuidNew(id);
+	QueryRun(&insert_payment, (NullableDatum[]){
+								  ArgUuid(&book->workspace_id),
+								  ArgUuid(id),
+								  ArgDatum(Int64GetDatum(amount)),
+								  ArgUuid(&p->actor_id),
+								  ArgTime(GetCurrentStatementStartTimestamp()),
+								  ArgPointer(key),
+							  });
+	EventWrite(&(Event){.workspace_id = &book->workspace_id,
+						.resource_type = "billing",
+						.resource_id = id,
+						.resource_name = "top-up",
+						.action = "started"});
+	PG_RETURN_UUID_P(id);
+}
+
+/* The book of a payment's workspace, and the payment as it stands under its lock. */
+static Book *
+OpenPayment(const pg_uuid_t *id, Payment *payment)
+{
+	NullableDatum args[2] = {ArgUuid(id), ArgUuid(id)};
+	NullableDatum row[3];
+	Book *book;
+
+	if (!QueryRow(&find_workspace, args, row, 1))
+		ErrorNotFound("payment", id);
+	payment->workspace_id = *DatumGetUUIDP(row[0].value);
+	book = LedgerOpen(&payment->workspace_id);
+	args[0] = ArgUuid(&payment->workspace_id);
+	if (!QueryRow(&find_payment, args, row, 3))
+		ErrorNotFound("payment", id);
+	payment->amount = DatumGetInt64(row[0].value);
+	payment->status = TextDatumGetCString(row[1].value);
+	payment->provider_ref = row[2].isnull ? NULL : TextDatumGetCString(row[2].value);
+	return book;
+}
+
+static void
+SetStatus(const Book *book, const pg_uuid_t *id, const char *status, const char *provider_ref,
+		  const text *receipt_url, const text *reason)
+{
+	QueryRun(&set_status, (NullableDatum[]){
+							  ArgUuid(&book->workspace_id),
+							  ArgUuid(id),
+							  ArgText(status),
+							  ArgText(provider_ref),
+							  ArgPointer(receipt_url),
+							  ArgPointer(reason),
+							  ArgTime(GetCurrentStatementStartTimestamp()),
+						  });
+}
+
+/* What the ledger calls a payment. */
+static Entry *
+PurchaseEntry(const pg_uuid_t *id, int64 amount)
+{
+	Entry *entry = LedgerEntry(TRANSACTION_PURCHASE, amount);
+
+	entry->actor_kind = cstring_to_text("operator");
+	entry->reference_id = id;
+	entry->idempotency_key = cstring_to_text(psprintf(CREDIT_OWN_KEYS "payment:%s", UuidText(id)));
+	return entry;
+}
+
+PG_FUNCTION_INFO_V1(account_confirm_payment);
+Datum
+account_confirm_payment(PG_FUNCTION_ARGS)
+{
+	char *provider_ref = ArgName(fcinfo, 1, "provider_ref", MAX_REFERENCE);
+	const text *url = PG_ARGISNULL(2) ? NULL
+									  : CreditText(PG_GETARG_TEXT_PP(2), "receipt_url", MAX_URL);
+	const pg_uuid_t *id;
+	Payment payment;
+	Entry *entry;
+	Entry *old;
+	Book *book;
+
+	ArgRequired(fcinfo, 0, "payment_id");
+	id = PG_GETARG_UUID_P(0);
+	book = OpenPayment(id, &payment);
+	entry = PurchaseEntry(id, payment.amount);
+	if ((old = LedgerReplay(book, entry)) != NULL)
+	{
+		if (payment.provider_ref == NULL || strcmp(payment.provider_ref, provider_ref) != 0)
+			ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
+							errmsg("payment is already confirmed under another reference")));
+		PG_RETURN_DATUM(CreditResult(fcinfo, old));
+	}
+	CashPost(book, entry);
+	LedgerClose(book);
+	SetStatus(book, id, "confirmed", provider_ref, url, NULL);
+	PromotionCashIn(book);
+	CreditEvent(book, entry, "confirmed");
+	PG_RETURN_DATUM(CreditResult(fcinfo, entry));
+}
+
+PG_FUNCTION_INFO_V1(account_fail_payment);
+Datum
+account_fail_payment(PG_FUNCTION_ARGS)
+{
+	const text *reason;
+	const pg_uuid_t *id;
+	Payment payment;
+	Book *book;
+
+	ArgRequired(fcinfo, 0, "payment_id");
+	ArgRequired(fcinfo, 1, "reason");
+	reason = ArgDescription(fcinfo, 1, "reason");
+	id = PG_GETARG_UUID_P(0);
+	book = OpenPayment(id, &payment);
+	if (strcmp(payment.status, "pending") != 0)
+		PG_RETURN_VOID();
+	SetStatus(book, id, "failed", NULL, NULL, reason);
+	EventWrite(&(Event){.workspace_id = &book->workspace_id,
+						.resource_type = "billing",
+						.resource_id = id,
+						.resource_name = "top-up",
+						.action = "failed"});
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,232 @@
+/*
+ * change.c
+ *		The triggers that count rows of resources and record their changes.
+ *
+ * A plain table has them for each statement, with the rows as transition
+ * tables.  Partitions and heirs have rows written behind the back of the whole
+ * table, so there the triggers are for each row.
+ */
+#include "postgres.h"
+
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/datum.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/tuplestore.h"
+
+#include "base/errors.h"
+#include "resource/change.h"
+#include "resource/usage.h"
+#include "resource/watch.h"
+
+/* Longer values are only said to have changed. */
+#define MAX_RECORDED 4000
+
+static const char *insert_action = "created";
+
+/* What inserted rows are said to be; gives what they were said to be before. */
+const char *
+ChangeInsertAction(const char *action)
+{
+	const char *before = insert_action;
+
+	insert_action = action;
+	return before;
+}
+
+typedef struct Change
+{
+	MemoryContext memory;
+	MemoryContext row;
+	const Shape *shape;
+	Tallies tallies;
+	Watch *watch;
+} Change;
+
+static void
+AppendValue(StringInfo json, const char *text)
+{
+	if (text == NULL)
+		appendStringInfoString(json, "null");
+	else
+		escape_json(json, text);
+}
+
+/* {"column": ["old", "new"], …} in the text of the types; NULL when nothing changed. */
+static char *
+Difference(const Shape *shape, TupleTableSlot *old, TupleTableSlot *new)
+{
+	StringInfoData json;
+	int level = ImagePin();
+
+	initStringInfo(&json);
+	slot_getallattrs(old);
+	slot_getallattrs(new);
+	for (int i = 0; i < shape->desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(shape->desc, i);
+		char *before;
+		char *after;
+
+		if (att->attisdropped || att->attgenerated || (old->tts_isnull[i] && new->tts_isnull[i]) ||
+			(!old->tts_isnull[i] && !new->tts_isnull[i] &&
+			 datum_image_eq(old->tts_values[i], new->tts_values[i], att->attbyval, att->attlen)))
+			continue;
+		appendStringInfoString(&json, json.len == 0 ? "{" : ", ");
+		escape_json(&json, NameStr(att->attname));
+		before = ShapeText(shape, old, att->attnum);
+		after = ShapeText(shape, new, att->attnum);
+		if ((before != NULL && strlen(before) > MAX_RECORDED) ||
+			(after != NULL && strlen(after) > MAX_RECORDED))
+		{
+			appendStringInfoString(&json, ": null");
+			continue;
+		}
+		appendStringInfoString(&json, ": [");
+		AppendValue(&json, before);
+		appendStringInfoString(&json, ", ");
+		AppendValue(&json, after);
+		appendStringInfoChar(&json, ']');
+	}
+	ImageUnpin(level);
+	if (json.len == 0)
+		return NULL;
+	appendStringInfoChar(&json, '}');
+	return json.data;
+}
+
+static void
+Inserted(Change *change, TupleTableSlot *row)
+{
+	const Shape *shape = change->shape;
+	const pg_uuid_t *workspace_id = ShapeWorkspace(shape, row);
+
+	if (workspace_id == NULL)
+		return;
+	UsageNote(&change->tallies, shape, workspace_id, 1, ShapeSize(shape, row));
+	if (WatchWants(change->watch))
+		WatchNote(change->watch, workspace_id, ShapeResourceId(shape, row), ShapeName(shape, row),
+				  NULL);
+	else
+		WatchNote(change->watch, workspace_id, NULL, NULL, NULL);
+}
+
+static void
+Updated(Change *change, TupleTableSlot *old, TupleTableSlot *new)
+{
+	const Shape *shape = change->shape;
+	const pg_uuid_t *from = ShapeWorkspace(shape, old);
+	const pg_uuid_t *to = ShapeWorkspace(shape, new);
+	char *metadata;
+
+	if (from != NULL && to != NULL && memcmp(from, to, UUID_LEN) == 0)
+	{
+		int64 grown = ShapeSize(shape, new) - ShapeSize(shape, old);
+
+		if (grown != 0)
+			UsageNote(&change->tallies, shape, to, 0, grown);
+	}
+	else
+	{
+		if (from != NULL)
+			UsageNote(&change->tallies, shape, from, -1, -ShapeSize(shape, old));
+		if (to != NULL)
+			UsageNote(&change->tallies, shape, to, 1, ShapeSize(shape, new));
+	}
+	if (to == NULL)
+		return;
+	if (!WatchWants(change->watch))
+		WatchNote(change->watch, to, NULL, NULL, NULL);
+	else if ((metadata = Difference(shape, old, new)) != NULL)
+		WatchNote(change->watch, to, ShapeResourceId(shape, new), ShapeName(shape, new), metadata);
+}
+
+static TupleTableSlot *
+Rewind(Tuplestorestate *rows, TupleDesc desc)
+{
+	tuplestore_select_read_pointer(rows, tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND));
+	tuplestore_rescan(rows);
+	return MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
+}
+
+/* All rows of a statement; old and new rows of an UPDATE stand in the same order. */
+static void
+ChangeAll(Change *change, TriggerData *trigger)
+{
+	TupleDesc desc = RelationGetDescr(trigger->tg_relation);
+	Tuplestorestate *olds = trigger->tg_oldtable;
+	Tuplestorestate *news = trigger->tg_newtable;
+	TupleTableSlot *old = olds == NULL ? NULL : Rewind(olds, desc);
+	TupleTableSlot *new = Rewind(news, desc);
+
+	while (tuplestore_gettupleslot(news, true, false, new) &&
+		   (olds == NULL || tuplestore_gettupleslot(olds, true, false, old)))
+	{
+		MemoryContext outer = MemoryContextSwitchTo(change->row);
+
+		CHECK_FOR_INTERRUPTS();
+		if (old == NULL)
+			Inserted(change, new);
+		else
+			Updated(change, old, new);
+		MemoryContextSwitchTo(outer);
+		MemoryContextReset(change->row);
+	}
+	ExecDropSingleTupleTableSlot(new);
+	tuplestore_select_read_pointer(news, 0);
+	if (old != NULL)
+	{
+		ExecDropSingleTupleTableSlot(old);
+		tuplestore_select_read_pointer(olds, 0);
+	}
+}
+
+static void
+ChangeOne(Change *change, TriggerData *trigger)
+{
+	const Shape *shape = change->shape;
+	Relation relation = trigger->tg_relation;
+	TupleTableSlot *row = ShapeSlot(shape, relation, trigger->tg_trigslot);
+
+	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+		Inserted(change, row);
+	else
+		Updated(change, row, ShapeSlot(shape, relation, trigger->tg_newslot));
+}
+
+/* AFTER INSERT OR UPDATE on resources */
+PG_FUNCTION_INFO_V1(account_resource_changed);
+Datum
+account_resource_changed(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	bool by_row;
+	Change change = {.tallies.memory = CurrentMemoryContext};
+	const char *action;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigger->tg_event) ||
+		TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("this function is for triggers after INSERT or UPDATE only")));
+	by_row = TRIGGER_FIRED_FOR_ROW(trigger->tg_event);
+	if (!by_row && tuplestore_tuple_count(trigger->tg_newtable) == 0)
+		PG_RETURN_POINTER(NULL);
+	change.shape = ShapeOf(RelationGetRelid(trigger->tg_relation));
+	if (!change.shape->is_resource)
+		PG_RETURN_POINTER(NULL);
+	action = TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? insert_action : "updated";
+	change.watch = WatchBegin(CurrentMemoryContext, change.shape, action,
+							  by_row ? 1 : tuplestore_tuple_count(trigger->tg_newtable));
+	change.row = AllocSetContextCreate(CurrentMemoryContext, "account row", ALLOCSET_DEFAULT_SIZES);
+	if (by_row)
+		ChangeOne(&change, trigger);
+	else
+		ChangeAll(&change, trigger);
+	UsageWrite(&change.tallies);
+	WatchEnd(change.watch);
+	PG_RETURN_POINTER(NULL);
+}

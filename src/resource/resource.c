@@ -1,0 +1,547 @@
+/*
+ * resource.c
+ *		Making a table of the application a resource, and undoing it.
+ *
+ * Everything that is checked is checked before anything is changed.  Triggers
+ * and policies are made as the table's owner, in whose name pg_dump will make
+ * them again; the owner gets the rights that this takes.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/catalog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "base/args.h"
+#include "base/errors.h"
+#include "base/query.h"
+#include "resource/shape.h"
+#include "resource/usage.h"
+#include "workspace/plan.h"
+
+#define MAX_KIND 63
+
+typedef struct Registration
+{
+	Oid relid;
+	Oid owner;
+	char *kind;
+	char *category;
+	Name workspace;
+	Name name; /* NULL: none */
+	Name size; /* NULL: none */
+	bool policies;
+	bool row_security; /* is on already */
+	bool is_partitioned;
+} Registration;
+
+static Statement find_resource = {
+	.types = "oid",
+	.sql = "SELECT kind, workspace_column, policies, row_security, limit_name"
+		   " FROM account_data.resources WHERE relation = $1 FOR UPDATE",
+};
+
+static Statement find_kind = {
+	.types = "text",
+	.sql = "SELECT true FROM account_data.resources WHERE kind = $1",
+};
+
+static Statement forget_dropped = {
+	.types = "",
+	.sql = "DELETE FROM account_data.resources r"
+		   " WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = r.relation)",
+};
+
+static Statement insert_resource = {
+	.types = "oid, text, text, name, name, name, boolean, boolean, text",
+	.sql = "INSERT INTO account_data.resources (relation, kind, category, workspace_column,"
+		   "  name_column, size_column, policies, row_security, limit_name)"
+		   " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+};
+
+static Statement delete_resource = {
+	.types = "oid",
+	.sql = "DELETE FROM account_data.resources WHERE relation = $1",
+};
+
+/* Its bytes stay counted with the rest until they are purged or gone by hand. */
+static Statement forget_counts = {
+	.types = "text",
+	.sql = "DELETE FROM account_data.usage_counts WHERE name = $1",
+};
+
+static Statement list_resources = {
+	.types = "",
+	.sql = "SELECT r.relation::oid FROM account_data.resources r"
+		   " JOIN pg_catalog.pg_class c ON c.oid = r.relation",
+};
+
+static void
+Invalid(const char *what)
+{
+	ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid resource: %s", what)));
+}
+
+/* Its owner, or who may read the tables of account: an operator. */
+static void
+RequireOwner(Oid relid)
+{
+	Oid caller = GetUserId();
+
+	if (!pg_class_ownercheck(relid, caller) &&
+		pg_class_aclcheck(CatalogTable("resources"), caller, ACL_SELECT) != ACLCHECK_OK)
+		ErrorDenied(
+			psprintf("This needs the owner of table %s or an operator.", ShapeQuote(relid)));
+}
+
+static char *
+ArgKind(FunctionCallInfo fcinfo, int n)
+{
+	char *kind = ArgName(fcinfo, n, "kind", MAX_KIND);
+
+	for (const char *c = kind; *c; c++)
+		if (!((*c >= 'a' && *c <= 'z') || (c > kind && ((*c >= '0' && *c <= '9') || *c == '_'))))
+			ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid kind: \"%s\"", kind),
+							errdetail("A kind is a letter a-z, then letters, digits and _.")));
+	return kind;
+}
+
+/* The type of a column, which must exist. */
+static Oid
+ColumnType(Oid relid, Name column)
+{
+	AttrNumber number = get_attnum(relid, NameStr(*column));
+
+	if (number <= 0)
+		Invalid(psprintf("table %s has no column \"%s\"", ShapeQuote(relid), NameStr(*column)));
+	return getBaseType(get_atttype(relid, number));
+}
+
+static void
+CheckColumns(Registration *r)
+{
+	Oid type;
+
+	if (ColumnType(r->relid, r->workspace) != UUIDOID)
+		Invalid(psprintf("column \"%s\" is not of type uuid", NameStr(*r->workspace)));
+	/* a table without the column that stands as the default has no names */
+	if (r->name != NULL && strcmp(NameStr(*r->name), "name") == 0 &&
+		get_attnum(r->relid, "name") == InvalidAttrNumber)
+		r->name = NULL;
+	if (r->name != NULL)
+		(void) ColumnType(r->relid, r->name);
+	if (r->size == NULL)
+		return;
+	type = ColumnType(r->relid, r->size);
+	if (type != INT2OID && type != INT4OID && type != INT8OID)
+		Invalid(psprintf("column \"%s\" is not an integer", NameStr(*r->size)));
+}
+
+static void
+CheckTable(Registration *r)
+{
+	Relation relation = table_open(r->relid, ShareRowExclusiveLock);
+	const FormData_pg_class *class = relation->rd_rel;
+
+	if (class->relkind != RELKIND_RELATION && class->relkind != RELKIND_PARTITIONED_TABLE)
+		Invalid(psprintf("%s is not a table", ShapeQuote(r->relid)));
+	if (class->relpersistence == RELPERSISTENCE_TEMP)
+		Invalid(psprintf("%s is a temporary table", ShapeQuote(r->relid)));
+	if (class->relispartition)
+		Invalid(
+			psprintf("%s is a partition; register the partitioned table", ShapeQuote(r->relid)));
+	if (IsCatalogRelation(relation) || class->relnamespace == CatalogDoors() ||
+		class->relnamespace == get_rel_namespace(CatalogTable("resources")))
+		Invalid(psprintf("%s belongs to the system", ShapeQuote(r->relid)));
+	list_free(RelationGetIndexList(relation));
+	if (!OidIsValid(relation->rd_pkindex))
+		Invalid(psprintf("table %s has no primary key", ShapeQuote(r->relid)));
+	r->owner = class->relowner;
+	r->row_security = class->relrowsecurity;
+	r->is_partitioned = class->relkind == RELKIND_PARTITIONED_TABLE;
+	table_close(relation, NoLock);
+	CheckColumns(r);
+}
+
+/* Every table whose rows may be deleted along, with this one first. */
+static List *
+Reach(Oid relid)
+{
+	List *reach = list_make1_oid(relid);
+
+	for (int i = 0; i < list_length(reach); i++)
+	{
+		Oid each = list_nth_oid(reach, i);
+
+		reach = list_concat_unique_oid(reach, ShapeMembers(each));
+		reach = list_concat_unique_oid(reach, ShapeCascade(each));
+	}
+	return reach;
+}
+
+/* Whether others hang on the table, or rows come from partitions or heirs. */
+static bool
+NeedsRowTrigger(Oid relid)
+{
+	return get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE || has_subclass(relid) ||
+		   has_superclass(relid) || ShapeCascade(relid) != NIL;
+}
+
+static Oid
+OwnerOf(Oid relid)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", relid);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/* What making triggers and policies as the table's owner takes. */
+static void
+GrantOwner(Oid owner)
+{
+	const char *role = quote_identifier(GetUserNameFromId(owner, false));
+
+	if (superuser_arg(owner) || owner == CatalogOwner())
+		return;
+	QueryCommand(CatalogOwner(),
+				 psprintf("GRANT USAGE ON SCHEMA account, account_data TO %s", role));
+	QueryCommand(CatalogOwner(),
+				 psprintf("GRANT EXECUTE ON FUNCTION account_data.trash_capture(),"
+						  " account_data.resource_truncated(), account_data.resource_changed(),"
+						  " account.has_role(uuid, account.role) TO %s",
+						  role));
+	QueryCommand(CatalogOwner(), psprintf("GRANT USAGE ON TYPE account.role TO %s", role));
+}
+
+static const Trigger *
+FindTrigger(Relation relation, const char *name)
+{
+	TriggerDesc *triggers = relation->trigdesc;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+		if (strcmp(triggers->triggers[i].tgname, name) == 0)
+			return &triggers->triggers[i];
+	return NULL;
+}
+
+static void
+MakeTrigger(Oid relid, const char *name, const char *when, const char *function)
+{
+	QueryCommand(OwnerOf(relid), psprintf("CREATE TRIGGER %s %s EXECUTE FUNCTION account_data.%s()",
+										  name, psprintf(when, ShapeQuote(relid)), function));
+}
+
+static void
+DropTrigger(Oid relid, const char *name)
+{
+	Relation relation = table_open(relid, AccessShareLock);
+	bool is_there = FindTrigger(relation, name) != NULL;
+
+	table_close(relation, NoLock);
+	if (is_there)
+		QueryCommand(OwnerOf(relid), psprintf("DROP TRIGGER %s ON %s", name, ShapeQuote(relid)));
+}
+
+/* Whether the capture triggers are those that the table needs now. */
+static bool
+IsAttached(Oid relid, bool by_row)
+{
+	Relation relation = table_open(relid, AccessShareLock);
+	const Trigger *capture = FindTrigger(relation, CAPTURE_TRIGGER);
+	const Trigger *end = FindTrigger(relation, CAPTURE_END_TRIGGER);
+	bool is_attached = capture != NULL && (TRIGGER_FOR_ROW(capture->tgtype) != 0) == by_row &&
+					   (end != NULL) == by_row;
+
+	table_close(relation, AccessShareLock);
+	return is_attached;
+}
+
+/* Attaches what captures deleted rows; false when all of it was there. */
+static bool
+Attach(Oid relid)
+{
+	bool is_partition = get_rel_relispartition(relid);
+	bool by_row = is_partition || NeedsRowTrigger(relid);
+
+	if (IsAttached(relid, by_row))
+		return false;
+	GrantOwner(OwnerOf(relid));
+	if (!is_partition)
+		DropTrigger(relid, CAPTURE_TRIGGER);
+	DropTrigger(relid, CAPTURE_END_TRIGGER);
+	if (!is_partition && by_row)
+		MakeTrigger(relid, CAPTURE_TRIGGER, "AFTER DELETE ON %s FOR EACH ROW", "trash_capture");
+	if (by_row)
+		MakeTrigger(relid, CAPTURE_END_TRIGGER, "AFTER DELETE ON %s FOR EACH STATEMENT",
+					"trash_capture");
+	else
+		MakeTrigger(relid, CAPTURE_TRIGGER,
+					"AFTER DELETE ON %s REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT",
+					"trash_capture");
+	return true;
+}
+
+static bool
+AttachAll(Oid relid)
+{
+	bool is_changed = false;
+	ListCell *cell;
+
+	/* the row triggers of partitions are those of the whole table, which comes first */
+	foreach (cell, Reach(relid))
+		is_changed = Attach(lfirst_oid(cell)) || is_changed;
+	return is_changed;
+}
+
+static void
+MakePolicies(const Registration *r)
+{
+	static const struct
+	{
+		const char *name;
+		const char *command;
+		const char *using;
+		const char *check;
+	} policies[] = {
+		{"account_select", "SELECT", "viewer", NULL},
+		{"account_insert", "INSERT", NULL, "editor"},
+		{"account_update", "UPDATE", "editor", "editor"},
+		{"account_delete", "DELETE", "editor", NULL},
+	};
+	const char *table = ShapeQuote(r->relid);
+	const char *column = quote_identifier(NameStr(*r->workspace));
+
+	QueryCommand(r->owner, psprintf("ALTER TABLE %s ENABLE ROW LEVEL SECURITY", table));
+	for (size_t i = 0; i < lengthof(policies); i++)
+	{
+		StringInfoData sql;
+
+		initStringInfo(&sql);
+		appendStringInfo(&sql, "CREATE POLICY %s ON %s FOR %s", policies[i].name, table,
+						 policies[i].command);
+		if (policies[i].using != NULL)
+			appendStringInfo(&sql, " USING (account.has_role(%s, '%s'))", column,
+							 policies[i].using);
+		if (policies[i].check != NULL)
+			appendStringInfo(&sql, " WITH CHECK (account.has_role(%s, '%s'))", column,
+							 policies[i].check);
+		QueryCommand(r->owner, sql.data);
+	}
+}
+
+static void
+DropPolicies(Oid relid, bool row_security)
+{
+	static const char *const names[] = {"account_select", "account_insert", "account_update",
+										"account_delete"};
+
+	for (size_t i = 0; i < lengthof(names); i++)
+		QueryCommand(OwnerOf(relid),
+					 psprintf("DROP POLICY IF EXISTS %s ON %s", names[i], ShapeQuote(relid)));
+	if (!row_security)
+		QueryCommand(OwnerOf(relid),
+					 psprintf("ALTER TABLE %s DISABLE ROW LEVEL SECURITY", ShapeQuote(relid)));
+}
+
+/* "models" is the limit of kind "model"; a kind without any counts under its own name. */
+static const char *
+LimitName(const char *kind)
+{
+	char *plural = psprintf("%ss", kind);
+
+	return !PlanKnowsLimit(kind) && PlanKnowsLimit(plural) ? plural : kind;
+}
+
+static void
+InsertResource(const Registration *r)
+{
+	NullableDatum args[9] = {ArgDatum(ObjectIdGetDatum(r->relid)),
+							 ArgText(r->kind),
+							 ArgText(r->category),
+							 ArgPointer(r->workspace),
+							 ArgPointer(r->name),
+							 ArgPointer(r->size),
+							 ArgBool(r->policies),
+							 ArgBool(r->row_security),
+							 ArgText(LimitName(r->kind))};
+
+	QueryRun(&insert_resource, args);
+}
+
+/* Registered already: only tables that came since can be the reason to ask again. */
+static void
+RegisterAgain(const Registration *r, const char *kind)
+{
+	if (strcmp(r->kind, kind) != 0 || !AttachAll(r->relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_ACCOUNT_TAKEN),
+				 errmsg("resource %s already exists", ShapeQuote(r->relid)),
+				 errdetail("It is registered as \"%s\", and so is all that hangs on it.", kind)));
+	CacheInvalidateRelcacheByRelid(r->relid);
+}
+
+/* What counts rows and records their changes. */
+static void
+MakeChangeTriggers(const Registration *r)
+{
+	if (r->is_partitioned || has_subclass(r->relid) || has_superclass(r->relid))
+	{
+		MakeTrigger(r->relid, "account_insert", "AFTER INSERT ON %s FOR EACH ROW",
+					"resource_changed");
+		MakeTrigger(r->relid, "account_update", "AFTER UPDATE ON %s FOR EACH ROW",
+					"resource_changed");
+		return;
+	}
+	MakeTrigger(r->relid, "account_insert",
+				"AFTER INSERT ON %s REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT",
+				"resource_changed");
+	MakeTrigger(r->relid, "account_update",
+				"AFTER UPDATE ON %s REFERENCING OLD TABLE AS before NEW TABLE AS after"
+				" FOR EACH STATEMENT",
+				"resource_changed");
+}
+
+static void
+Register(Registration *r)
+{
+	NullableDatum args[1] = {ArgDatum(ObjectIdGetDatum(r->relid))};
+	NullableDatum row[5];
+
+	QueryRun(&forget_dropped, NULL);
+	if (QueryRow(&find_resource, args, row, 5))
+	{
+		RegisterAgain(r, TextDatumGetCString(row[0].value));
+		return;
+	}
+	args[0] = ArgText(r->kind);
+	if (QueryRow(&find_kind, args, row, 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_ACCOUNT_TAKEN), errmsg("kind \"%s\" already exists", r->kind),
+				 errdetail("Another table is registered under it.")));
+	InsertResource(r);
+	(void) AttachAll(r->relid);
+	MakeTrigger(r->relid, "account_truncate", "BEFORE TRUNCATE ON %s FOR EACH STATEMENT",
+				"resource_truncated");
+	MakeChangeTriggers(r);
+	if (r->policies)
+		MakePolicies(r);
+	/* what is known of the table and what it hangs on is made anew */
+	CacheInvalidateRelcacheByRelid(r->relid);
+	CommandCounterIncrement();
+	UsageCountAll(ShapeOf(r->relid));
+}
+
+static Name
+ArgColumn(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NULL : PG_GETARG_NAME(n);
+}
+
+static Oid
+ArgTable(FunctionCallInfo fcinfo, int n)
+{
+	Oid relid;
+
+	ArgRequired(fcinfo, n, "resource");
+	relid = PG_GETARG_OID(n);
+	if (get_rel_name(relid) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACCOUNT_NOT_FOUND), errmsg("table %u does not exist", relid)));
+	return relid;
+}
+
+PG_FUNCTION_INFO_V1(account_register_resource);
+Datum
+account_register_resource(PG_FUNCTION_ARGS)
+{
+	Registration r = {.relid = ArgTable(fcinfo, 0)};
+
+	r.kind = ArgKind(fcinfo, 1);
+	ArgRequired(fcinfo, 2, "workspace_column");
+	r.workspace = PG_GETARG_NAME(2);
+	r.name = ArgColumn(fcinfo, 3);
+	r.size = ArgColumn(fcinfo, 4);
+	r.category = PG_ARGISNULL(5) ? r.kind : ArgName(fcinfo, 5, "category", MAX_KIND);
+	r.policies = PG_ARGISNULL(6) || PG_GETARG_BOOL(6);
+	RequireOwner(r.relid);
+	CheckTable(&r);
+	Register(&r);
+	PG_RETURN_VOID();
+}
+
+static void
+AddReach(const NullableDatum *row, void *state)
+{
+	List **reach = state;
+	MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(*reach));
+
+	*reach = list_concat_unique_oid(*reach, Reach(DatumGetObjectId(row[0].value)));
+	MemoryContextSwitchTo(old);
+}
+
+/* Takes the capture triggers off tables that hang on no resource any more. */
+static void
+DetachAll(Oid relid)
+{
+	List *kept = list_make1_oid(InvalidOid);
+	ListCell *cell;
+
+	QueryEach(&list_resources, NULL, 1, AddReach, &kept);
+	foreach (cell, Reach(relid))
+	{
+		Oid each = lfirst_oid(cell);
+
+		if (list_member_oid(kept, each))
+			continue;
+		if (!get_rel_relispartition(each))
+			DropTrigger(each, CAPTURE_TRIGGER);
+		DropTrigger(each, CAPTURE_END_TRIGGER);
+		CacheInvalidateRelcacheByRelid(each);
+	}
+}
+
+PG_FUNCTION_INFO_V1(account_unregister_resource);
+Datum
+account_unregister_resource(PG_FUNCTION_ARGS)
+{
+	Oid relid = ArgTable(fcinfo, 0);
+	NullableDatum args[1] = {ArgDatum(ObjectIdGetDatum(relid))};
+	NullableDatum row[5];
+
+	RequireOwner(relid);
+	LockRelationOid(relid, ShareRowExclusiveLock);
+	if (!QueryRow(&find_resource, args, row, 5))
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_NOT_FOUND),
+						errmsg("resource %s does not exist", ShapeQuote(relid))));
+	QueryRun(&delete_resource, args);
+	DetachAll(relid);
+	DropTrigger(relid, "account_truncate");
+	DropTrigger(relid, "account_insert");
+	DropTrigger(relid, "account_update");
+	QueryRun(&forget_counts, &row[4]);
+	if (DatumGetBool(row[2].value))
+		DropPolicies(relid, DatumGetBool(row[3].value));
+	CacheInvalidateRelcacheByRelid(relid);
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,102 @@
+/*
+ * shape_row.c
+ *		What a row of a resource says of itself: its key, name, size, workspace.
+ */
+#include "postgres.h"
+
+#include "access/tupconvert.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "lib/stringinfo.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "resource/shape.h"
+
+/* A column as text; NULL when it is null. */
+char *
+ShapeText(const Shape *shape, TupleTableSlot *slot, AttrNumber number)
+{
+	bool isnull;
+	Datum value = slot_getattr(slot, number, &isnull);
+	Oid out;
+	bool is_varlena;
+
+	if (isnull)
+		return NULL;
+	getTypeOutputInfo(TupleDescAttr(shape->desc, number - 1)->atttypid, &out, &is_varlena);
+	return OidOutputFunctionCall(out, value);
+}
+
+/* The name, if the resource has names. */
+char *
+ShapeName(const Shape *shape, TupleTableSlot *slot)
+{
+	return shape->name == 0 ? NULL : ShapeText(shape, slot, shape->name);
+}
+
+/* The primary key as text, its columns parted by commas. */
+char *
+ShapeResourceId(const Shape *shape, TupleTableSlot *slot)
+{
+	StringInfoData id;
+
+	if (shape->nkey == 1)
+		return ShapeText(shape, slot, shape->key[0]);
+	initStringInfo(&id);
+	for (int i = 0; i < shape->nkey; i++)
+		appendStringInfo(&id, "%s%s", i == 0 ? "" : ",", ShapeText(shape, slot, shape->key[i]));
+	return id.data;
+}
+
+/* Bytes, as the size column says; never less than none. */
+int64
+ShapeSize(const Shape *shape, TupleTableSlot *slot)
+{
+	bool isnull;
+	Datum value;
+	int64 size;
+
+	if (shape->size == 0)
+		return 0;
+	value = slot_getattr(slot, shape->size, &isnull);
+	if (isnull)
+		return 0;
+	switch (getBaseType(TupleDescAttr(shape->desc, shape->size - 1)->atttypid))
+	{
+		case INT2OID:
+			size = DatumGetInt16(value);
+			break;
+		case INT4OID:
+			size = DatumGetInt32(value);
+			break;
+		default:
+			size = DatumGetInt64(value);
+	}
+	return Max(size, 0);
+}
+
+/* Whose the row is; NULL when nobody's. */
+const pg_uuid_t *
+ShapeWorkspace(const Shape *shape, TupleTableSlot *slot)
+{
+	bool isnull;
+	Datum value = slot_getattr(slot, shape->workspace, &isnull);
+
+	return isnull ? NULL : DatumGetUUIDP(value);
+}
+
+/* A partition's row in the columns of the whole table. */
+TupleTableSlot *
+ShapeSlot(const Shape *shape, Relation relation, TupleTableSlot *slot)
+{
+	TupleConversionMap *map;
+
+	if (slot == NULL || RelationGetRelid(relation) == shape->relid)
+		return slot;
+	map = convert_tuples_by_name(RelationGetDescr(relation), shape->desc);
+	if (map == NULL)
+		return slot;
+	return execute_attr_map_slot(map->attrMap, slot,
+								 MakeSingleTupleTableSlot(shape->desc, &TTSOpsVirtual));
+}

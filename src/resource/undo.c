@@ -1,0 +1,256 @@
+/*
+ * undo.c
+ *		Putting back what an update changed, unless it was changed again.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "access/event.h"
+#include "access/principal.h"
+#include "base/args.h"
+#include "base/errors.h"
+#include "base/query.h"
+#include "base/uuid.h"
+#include "resource/shape.h"
+
+#define MAX_CHANGES 100
+
+/* The event, held against a second undo, and what it changed, a column a row. */
+static Statement find_event = {
+	.types = "uuid, uuid",
+	.by_index = true,
+	.sql = "SELECT resource_type, resource_id, resource_name, at, action FROM account_data.events"
+		   " WHERE workspace_id = $1 AND id = $2 FOR UPDATE",
+};
+
+static Statement note_undone = {
+	.types = "uuid, uuid",
+	.sql = "INSERT INTO account_data.undone_events (workspace_id, event_id) VALUES ($1, $2)"
+		   " ON CONFLICT DO NOTHING",
+};
+
+static Statement list_changes = {
+	.types = "uuid, uuid",
+	.by_index = true,
+	.sql = "SELECT c.key, jsonb_typeof(c.value) = 'array', c.value ->> 0, c.value ->> 1"
+		   " FROM account_data.events e, jsonb_each(e.metadata) c"
+		   " WHERE e.workspace_id = $1 AND e.id = $2 ORDER BY 1",
+};
+
+static Statement find_kind = {
+	.types = "text",
+	.sql = "SELECT relation::oid FROM account_data.resources WHERE kind = $1",
+};
+
+/* Settings that are not any more what the event made of them. */
+static Statement changed_settings = {
+	.types = "uuid, uuid",
+	.sql = "SELECT string_agg(c.key, ', ' ORDER BY c.key), jsonb_object_agg(c.key, c.value -> 0)"
+		   " FROM account_data.events e CROSS JOIN jsonb_each(e.metadata) c"
+		   "  JOIN account_data.workspaces w ON w.id = e.workspace_id"
+		   " WHERE e.workspace_id = $1 AND e.id = $2"
+		   "  AND to_jsonb(w) -> c.key IS DISTINCT FROM c.value -> 1",
+};
+
+static Statement undo_settings = {
+	.types = "uuid, uuid",
+	.sql = "SELECT account.update_team_settings(jsonb_object_agg(c.key, c.value -> 0))::text"
+		   " FROM account_data.events e CROSS JOIN jsonb_each(e.metadata) c"
+		   " WHERE e.workspace_id = $1 AND e.id = $2",
+};
+
+typedef struct ColumnChange
+{
+	char *column;
+	bool is_recorded; /* else the values were too long */
+	char *old;		  /* NULL: null */
+	char *new;
+} ColumnChange;
+
+typedef struct Changes
+{
+	MemoryContext memory;
+	ColumnChange list[MAX_CHANGES];
+	int count;
+} Changes;
+
+static void
+AddChange(const NullableDatum *row, void *state)
+{
+	Changes *changes = state;
+	MemoryContext old = MemoryContextSwitchTo(changes->memory);
+	ColumnChange *change = &changes->list[changes->count];
+
+	if (changes->count == MAX_CHANGES)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACCOUNT_WRONG_STATE),
+				 errmsg("an event with more than %d changes cannot be undone", MAX_CHANGES)));
+	change->column = TextDatumGetCString(row[0].value);
+	change->is_recorded = DatumGetBool(row[1].value);
+	change->old = row[2].isnull ? NULL : TextDatumGetCString(row[2].value);
+	change->new = row[3].isnull ? NULL : TextDatumGetCString(row[3].value);
+	changes->count++;
+	MemoryContextSwitchTo(old);
+}
+
+static void
+Conflict(const char *columns)
+{
+	ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
+					errmsg("event cannot be undone: it was changed again"),
+					errdetail("Changed since: %s.", columns)));
+}
+
+/* A text as the literal of a column's type. */
+static char *
+Literal(const Shape *shape, AttrNumber number, const char *text)
+{
+	Form_pg_attribute att = TupleDescAttr(shape->desc, number - 1);
+	char *type = format_type_extended(att->atttypid, att->atttypmod,
+									  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+
+	return text == NULL ? psprintf("NULL::%s", type)
+						: psprintf("%s::%s", quote_literal_cstr(text), type);
+}
+
+static AttrNumber
+ColumnOf(const Shape *shape, const ColumnChange *change)
+{
+	AttrNumber number = get_attnum(shape->relid, change->column);
+
+	if (number <= 0 || !change->is_recorded)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACCOUNT_WRONG_STATE),
+				 errmsg("event cannot be undone: column \"%s\" %s", change->column,
+						number <= 0 ? "does not exist any more" : "was too long to be recorded")));
+	return number;
+}
+
+/* "WHERE" of the row, by its key; a composite one is compared as it was recorded. */
+static void
+AppendKey(StringInfo sql, const Shape *shape, const char *resource_id,
+		  const pg_uuid_t *workspace_id)
+{
+	appendStringInfo(sql, " FROM %s WHERE %s = %s::pg_catalog.uuid AND pg_catalog.concat_ws(','",
+					 ShapeQuote(shape->relid),
+					 quote_identifier(get_attname(shape->relid, shape->workspace, false)),
+					 quote_literal_cstr(UuidText(workspace_id)));
+	for (int i = 0; i < shape->nkey; i++)
+		appendStringInfo(sql, ", %s",
+						 quote_identifier(get_attname(shape->relid, shape->key[i], false)));
+	appendStringInfo(sql, ") = %s", quote_literal_cstr(resource_id));
+	if (shape->nkey == 1)
+		appendStringInfo(sql, " AND %s = %s",
+						 quote_identifier(get_attname(shape->relid, shape->key[0], false)),
+						 Literal(shape, shape->key[0], resource_id));
+}
+
+/* The columns that do not have the value any more that the event gave them. */
+static char *
+ChangedSince(const Shape *shape, const Changes *changes, const char *key)
+{
+	TableStatement *find = palloc0(sizeof(TableStatement));
+	StringInfoData sql;
+	NullableDatum row[1];
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT pg_catalog.concat_ws(', '");
+	for (int i = 0; i < changes->count; i++)
+	{
+		const ColumnChange *change = &changes->list[i];
+		AttrNumber number = ColumnOf(shape, change);
+
+		appendStringInfo(&sql, ", CASE WHEN %s::text IS DISTINCT FROM (%s)::text THEN %s END",
+						 quote_identifier(change->column), Literal(shape, number, change->new),
+						 quote_literal_cstr(change->column));
+	}
+	appendStringInfo(&sql, ")%s FOR UPDATE", key);
+	find->owner = shape->owner;
+	find->sql = sql.data;
+	if (QueryTable(find, NULL, NULL, row, 1) == 0)
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
+						errmsg("event cannot be undone: what it changed does not exist")));
+	return TextDatumGetCString(row[0].value);
+}
+
+static void
+UndoResource(Oid relid, const char *resource_id, const pg_uuid_t *workspace_id, Changes *changes)
+{
+	const Shape *shape = ShapeOf(relid);
+	TableStatement *update = palloc0(sizeof(TableStatement));
+	StringInfoData key;
+	StringInfoData sql;
+	char *changed;
+	int level = ImagePin();
+
+	initStringInfo(&key);
+	initStringInfo(&sql);
+	AppendKey(&key, shape, resource_id, workspace_id);
+	changed = ChangedSince(shape, changes, key.data);
+	if (*changed != '\0')
+		Conflict(changed);
+	appendStringInfo(&sql, "UPDATE %s SET ", ShapeQuote(relid));
+	for (int i = 0; i < changes->count; i++)
+		appendStringInfo(&sql, "%s%s = %s", i == 0 ? "" : ", ",
+						 quote_identifier(changes->list[i].column),
+						 Literal(shape, ColumnOf(shape, &changes->list[i]), changes->list[i].old));
+	appendStringInfoString(&sql, strstr(key.data, " WHERE "));
+	update->owner = shape->owner;
+	update->sql = sql.data;
+	QueryTable(update, NULL, NULL, NULL, 0);
+	ImageUnpin(level);
+}
+
+static void
+UndoSettings(const NullableDatum *args)
+{
+	NullableDatum row[2];
+
+	PrincipalRequirePerson();
+	PrincipalRequireRole(ROLE_ADMIN);
+	(void) QueryRow(&changed_settings, args, row, 2);
+	if (!row[0].isnull)
+		Conflict(TextDatumGetCString(row[0].value));
+	QueryRun(&undo_settings, args);
+}
+
+PG_FUNCTION_INFO_V1(account_undo);
+Datum
+account_undo(PG_FUNCTION_ARGS)
+{
+	const Principal *p;
+	Changes changes = {.memory = CurrentMemoryContext};
+	NullableDatum args[2];
+	NullableDatum event[5];
+	NullableDatum relation[1];
+	char *type;
+
+	ArgRequired(fcinfo, 0, "event_id");
+	PrincipalRequirePerson();
+	p = PrincipalRequireRole(ROLE_EDITOR);
+	args[0] = ArgUuid(&p->workspace_id);
+	args[1] = ArgUuid(PG_GETARG_UUID_P(0));
+	if (!QueryRow(&find_event, args, event, 5))
+		ErrorNotFound("event", PG_GETARG_UUID_P(0));
+	type = TextDatumGetCString(event[0].value);
+	if (strcmp(TextDatumGetCString(event[4].value), "updated") != 0 ||
+		DatumGetTimestampTz(event[3].value) <= GetCurrentStatementStartTimestamp() - USECS_PER_HOUR)
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE), errmsg("event cannot be undone"),
+						errdetail("Updates can be undone for an hour.")));
+	if (QueryRun(&note_undone, args) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACCOUNT_WRONG_STATE), errmsg("event has been undone already")));
+	QueryEach(&list_changes, args, 4, AddChange, &changes);
+	if (strcmp(type, "settings") == 0)
+		UndoSettings(args);
+	else if (QueryRow(&find_kind, event, relation, 1) && !event[1].isnull)
+		UndoResource(DatumGetObjectId(relation[0].value), TextDatumGetCString(event[1].value),
+					 &p->workspace_id, &changes);
+	else
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE), errmsg("event cannot be undone"),
+						errdetail("It is an update of neither settings nor a resource.")));
+	PG_RETURN_VOID();
+}

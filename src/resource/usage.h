@@ -1,0 +1,39 @@
+/*
+ * usage.h
+ *		How much each workspace has: what limits count, and bytes.
+ */
+#ifndef ACCOUNT_USAGE_H
+#define ACCOUNT_USAGE_H
+
+#include "postgres.h"
+
+#include "utils/uuid.h"
+
+#include "resource/shape.h"
+
+/* What one statement changed for one workspace and resource. */
+typedef struct Tally
+{
+	pg_uuid_t workspace_id;
+	const Shape *shape;
+	int64 rows;
+	int64 bytes;
+} Tally;
+
+typedef struct Tallies
+{
+	MemoryContext memory;
+	Tally *list;
+	int count;
+	int max;
+} Tallies;
+
+extern void UsageNote(Tallies *tallies, const Shape *shape, const pg_uuid_t *workspace_id,
+					  int64 rows, int64 bytes);
+extern void UsageSum(Tallies *tallies);
+extern void UsageWrite(Tallies *tallies);
+extern void UsageAdd(const pg_uuid_t *workspace_id, const char *name, const char *category,
+					 int64 rows, int64 bytes);
+extern void UsageCountAll(const Shape *shape);
+
+#endif /* ACCOUNT_USAGE_H */

@@ -3,13 +3,14 @@
  *		Statements: saved plans, run as the owner of what they touch.
  *
  * The only file that calls SPI.  Each run switches to the owner of the
- * extension, or of the application's table, and to a search path on which only pg_catalog and, last, the
- * temporary schema stand, so that nothing a caller created or set takes part
- * in it.  On an error the transaction's own clean-up restores both.
+ * extension, or of the application's table, and to a search path on which only
+ * pg_catalog and, last, the temporary schema stand, so that nothing a caller
+ * created or set takes part in it.  On an error the transaction's own clean-up
+ * restores both.
  *
- * AFTER triggers fire when the switch is over.  Applications have foreign keys on
- * users and workspaces, a delete reaches their rows by cascade, and their
- * triggers must run with the rights of the caller, not of the extension's owner.
+ * AFTER triggers of what runs as the extension's owner fire when the switch is
+ * over.  Applications have foreign keys on users and workspaces, a delete reaches
+ * their rows by cascade, and their triggers must not run with its rights.
  */
 #include "postgres.h"
 
@@ -163,54 +164,44 @@ CopyRow(uint64 number, NullableDatum *row, int ncolumns, MemoryContext to)
 	MemoryContextSwitchTo(from);
 }
 
-/* Runs a statement; copies its first row when that is wanted. */
+/* Runs a statement, and copies up to max_rows of its rows, one after the other. */
 static uint64
-Run(Statement *statement, const NullableDatum *args, NullableDatum *row, int ncolumns)
+Run(Statement *statement, const NullableDatum *args, NullableDatum *rows, int ncolumns,
+	int max_rows)
 {
 	Switch s;
-	uint64 rows;
+	uint64 processed;
 
 	AfterTriggerBeginQuery();
 	SwitchToOwner(&s);
-	rows = Execute(statement, args);
-	if (rows > 0 && row != NULL)
-		CopyRow(0, row, ncolumns, s.caller);
+	processed = Execute(statement, args);
+	for (uint64 i = 0; i < Min(processed, (uint64) max_rows); i++)
+		CopyRow(i, rows + i * ncolumns, ncolumns, s.caller);
 	SwitchBack(&s);
 	AfterTriggerEndQuery(NULL);
-	return rows;
+	return processed;
 }
 
 /* Runs a statement; returns how many rows it wrote or found. */
 uint64
 QueryRun(Statement *statement, const NullableDatum *args)
 {
-	return Run(statement, args, NULL, 0);
+	return Run(statement, args, NULL, 0, 0);
 }
 
 /* Runs a statement that gives at most one row; false when it gave none. */
 bool
 QueryRow(Statement *statement, const NullableDatum *args, NullableDatum *row, int ncolumns)
 {
-	return Run(statement, args, row, ncolumns) > 0;
+	return Run(statement, args, row, ncolumns, 1) > 0;
 }
 
-/*
- * Runs a statement that gives few rows, and copies up to max_rows of them, one
- * after the other; returns how many.
- */
+/* Runs a statement that gives few rows; returns how many of them it copied, max_rows at most. */
 int
 QueryRows(Statement *statement, const NullableDatum *args, NullableDatum *rows, int ncolumns,
 		  int max_rows)
 {
-	Switch s;
-	int count;
-
-	SwitchToOwner(&s);
-	count = (int) Min(Execute(statement, args), (uint64) max_rows);
-	for (int i = 0; i < count; i++)
-		CopyRow(i, rows + (size_t) i * ncolumns, ncolumns, s.caller);
-	SwitchBack(&s);
-	return count;
+	return (int) Min(Run(statement, args, rows, ncolumns, max_rows), (uint64) max_rows);
 }
 
 /*

@@ -353,6 +353,7 @@ LockKey(const Principal *p, const pg_uuid_t *id, KeyPower power)
 
 	if (!QueryRow(&lock_key, args, row, 6))
 		ErrorNotFound("API key", id);
+	p = PrincipalRequirePerson(); /* who held the key may have ended the membership */
 	key.id = *id;
 	key.name = TextDatumGetCString(row[0].value);
 	key.is_mine = DatumGetBool(row[1].value);

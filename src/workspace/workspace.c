@@ -47,16 +47,24 @@ WorkspaceLock(const pg_uuid_t *id)
 }
 
 /*
- * Locks the active team for a person who has at least that role in it, now that
- * it is locked: who held the lock before may have changed that.
+ * Locks the active workspace for a person who has at least that role in it, now
+ * that it is locked: who held the lock before may have changed that.
  */
 const Principal *
-TeamLock(AccountRole min_role, Workspace *team)
+WorkspaceLockActive(AccountRole min_role, Workspace *workspace)
 {
 	const Principal *p = PrincipalRequirePerson();
 
-	*team = WorkspaceLock(&p->workspace_id);
-	p = PrincipalRequireRole(min_role);
+	*workspace = WorkspaceLock(&p->workspace_id);
+	return PrincipalRequireRole(min_role);
+}
+
+/* The same where it must be a team. */
+const Principal *
+TeamLock(AccountRole min_role, Workspace *team)
+{
+	const Principal *p = WorkspaceLockActive(min_role, team);
+
 	if (!team->is_team)
 		ErrorDenied("A personal workspace has no members but its owner.");
 	return p;

@@ -365,13 +365,9 @@ ArgDomain(FunctionCallInfo fcinfo, int n)
 static TimestampTz
 ArgExpiry(FunctionCallInfo fcinfo, int n)
 {
-	TimestampTz now = GetCurrentStatementStartTimestamp();
-	TimestampTz end;
+	TimestampTz end = ArgTimeFromNow(fcinfo, n, "expires_in");
 
-	ArgRequired(fcinfo, n, "expires_in");
-	end = DatumGetTimestampTz(
-		DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(now), PG_GETARG_DATUM(n)));
-	if (end <= now)
+	if (end <= GetCurrentStatementStartTimestamp())
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
 						errmsg("invalid expires_in: it must be longer than zero")));
 	return end;

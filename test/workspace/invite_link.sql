@@ -9,7 +9,7 @@ SELECT account.start_subscription(:'team', 'pro', 'monthly', 'link-test', seats 
 SELECT account.act_as(:'ben', :'team');
 SELECT throws_ok('SELECT account.create_invite_link(' || args || ')', '22023', NULL, 'refused: ' || args) FROM unnest(ARRAY[
     '''admin'', 1', '''owner'', 1', 'NULL, 1', '''viewer'', 0', '''viewer'', -1', '''viewer'', NULL', '''viewer'', 10001',
-    '''viewer'', 1, ''not a domain''', '''viewer'', 1, ''''', '''viewer'', 1, NULL, ''-1 day''', '''viewer'', 1, NULL, ''0''', '''viewer'', 1, NULL, NULL']) args;
+    '''viewer'', 1, ''not a domain''', '''viewer'', 1, ''''', '''viewer'', 1, NULL, ''-1 day''', '''viewer'', 1, NULL, ''0''', '''viewer'', 1, NULL, ''290000 years''', '''viewer'', 1, NULL, NULL']) args;
 SELECT is_empty('TABLE account_data.invite_links', 'and nothing is written');
 SELECT account.create_invite_link('editor', 2, 'Cast.Test') AS link \gset
 SELECT is((SELECT seats FROM account_data.seats_used WHERE workspace_id = :'team'), 4::bigint, 'a link reserves no seat');

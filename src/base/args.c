@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
@@ -91,6 +92,20 @@ ArgIntervalFits(const Interval *interval)
 
 	return DatumGetBool(DirectFunctionCall2(interval_le, value, IntervalPGetDatum(&latest))) &&
 		   DatumGetBool(DirectFunctionCall2(interval_ge, value, IntervalPGetDatum(&earliest)));
+}
+
+/* When an interval that begins with this statement is over. */
+TimestampTz
+ArgTimeFromNow(FunctionCallInfo fcinfo, int n, const char *what)
+{
+	Datum now = TimestampTzGetDatum(GetCurrentStatementStartTimestamp());
+
+	ArgRequired(fcinfo, n, what);
+	if (!ArgIntervalFits(PG_GETARG_INTERVAL_P(n)))
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
+						errmsg("invalid %s: it must be at most 100 years", what)));
+	return DatumGetTimestampTz(
+		DirectFunctionCall2(timestamptz_pl_interval, now, PG_GETARG_DATUM(n)));
 }
 
 AccountRole

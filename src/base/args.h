@@ -18,6 +18,7 @@ extern char *ArgOptionalText(FunctionCallInfo fcinfo, int n);
 extern void ArgRequired(FunctionCallInfo fcinfo, int n, const char *what);
 extern void ArgArray(ArrayType *array, const char *what, int max_elements);
 extern bool ArgIntervalFits(const Interval *interval);
+extern TimestampTz ArgTimeFromNow(FunctionCallInfo fcinfo, int n, const char *what);
 extern AccountRole ArgGetRole(FunctionCallInfo fcinfo, int n, const char *what);
 extern Datum ResultRow(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 

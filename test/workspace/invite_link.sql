@@ -19,6 +19,7 @@ SELECT account.act_as(:'zoe');
 SELECT throws_ok(format('SELECT account.accept_invite(%L)', :'link'), '42501', NULL, 'a link for a domain needs a verified address of it');
 SELECT account.act_as(:'new');
 SELECT is(account.accept_invite(:'link'), :'team', 'with one it is accepted');
+SELECT account.act_as(:'two');
 SELECT throws_ok(format('SELECT account.accept_invite(%L)', :'link'), 'PT402', NULL, 'each use takes a seat');
 SELECT account.act_as(:'ben', :'team');
 SELECT account.remove_member(:'vic');

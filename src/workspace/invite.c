@@ -250,7 +250,7 @@ account_invite_member(PG_FUNCTION_ARGS)
 	RefuseMember(&team, invite.email);
 	UuidNew(&invite.id);
 	InsertInvite(&team, p, &invite);
-	SeatRequire(&team, 1);
+	SeatRequire(&team);
 	Send(&team, p, &invite);
 	WriteEvent(&team, &invite.id, invite.email, "created");
 	values[0] = UUIDPGetDatum(&invite.id);
@@ -308,7 +308,7 @@ account_resend_invite(PG_FUNCTION_ARGS)
 	args[1] = ArgUuid(&invite.id);
 	args[2] = ArgTime(invite.expires_at);
 	QueryRun(&renew_invite, args);
-	SeatRequire(&team, 1);
+	SeatRequire(&team);
 	DeleteTokens(&team, &invite.id);
 	Send(&team, p, &invite);
 	WriteEvent(&team, &invite.id, invite.email, "resent");

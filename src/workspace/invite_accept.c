@@ -213,7 +213,6 @@ AcceptInvite(FunctionCallInfo fcinfo)
 	RefuseEnded(&offer);
 	RequireInviter(&team, &offer);
 	RequireAddress(p, &offer);
-	SeatRequire(&team, offer.is_link ? 0 : 1);
 	UseOffer(p, &offer);
 	MemberJoin(&team, &p->actor_id, offer.role);
 	*result = team.id;

@@ -106,7 +106,7 @@ UserName(const pg_uuid_t *user_id, pg_uuid_t *personal_workspace_id)
 	return TextDatumGetCString(row[0].value);
 }
 
-/* Makes a user a member of a locked team; the caller has seen to the seat. */
+/* Makes a user a member of a locked team, if it has a seat for them. */
 void
 MemberJoin(const Workspace *team, const pg_uuid_t *user_id, AccountRole role)
 {
@@ -120,6 +120,7 @@ MemberJoin(const Workspace *team, const pg_uuid_t *user_id, AccountRole role)
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_TAKEN),
 						errmsg("member \"%s\" already exists in this team", username)));
 	QueryRun(&close_invites, close);
+	SeatRequire(team);
 	SubscriptionSeatAdded(&team->id);
 	RoleChanged();
 	WriteEvent(&team->id, user_id, username, "created", NULL);

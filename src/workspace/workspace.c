@@ -71,15 +71,16 @@ TeamLock(AccountRole min_role, Workspace *team)
 }
 
 /*
- * Raises PT402 unless the plan of a locked team has a seat for one more person,
- * for whom that many (0 or 1) are reserved already.
+ * Raises PT402 unless the plan of a locked team has a seat for the person who has
+ * just been invited or made a member: asked after that is written, because then
+ * whoever had a seat reserved already counts once.
  */
 void
-SeatRequire(const Workspace *team, int reserved)
+SeatRequire(const Workspace *team)
 {
 	NullableDatum args[1] = {ArgUuid(&team->id)};
 	NullableDatum row[1];
 
 	QueryRow(&count_seats, args, row, 1);
-	PlanRequire(&team->id, "members", DatumGetInt64(row[0].value) - reserved, 1);
+	PlanRequire(&team->id, "members", DatumGetInt64(row[0].value) - 1, 1);
 }

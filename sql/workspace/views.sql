@@ -60,7 +60,10 @@ COMMENT ON VIEW account_data.joinable_teams IS 'Teams that recommend themselves 
 
 CREATE VIEW account.workspaces WITH (security_barrier) AS
     SELECT w.id, w.kind, w.slug, w.name, m.role, x.plan, s.seats AS seats_used,
-           CASE WHEN w.kind = 'team' THEN coalesce(l.max_value, 0) END AS seats_max,
+           CASE WHEN w.kind = 'personal' THEN NULL
+                WHEN o.name IS NOT NULL THEN o.max_value
+                WHEN x.is_lapsed THEN 0
+                ELSE l.max_value END AS seats_max,
            m.joined_at, m.role = 'owner' OR w.members_until > statement_timestamp() AS has_access,
            w.id = p.workspace_id AS is_active
       FROM account.acting() p
@@ -69,7 +72,10 @@ CREATE VIEW account.workspaces WITH (security_barrier) AS
       JOIN account_data.workspace_plans x ON x.workspace_id = w.id
       JOIN account_data.seats_used s ON s.workspace_id = w.id
       LEFT JOIN account_data.plan_limits_in_force l ON l.plan = x.plan AND l.name = 'members'
+      LEFT JOIN account_data.limit_overrides o
+        ON o.workspace_id = w.id AND o.name = 'members' AND coalesce(o.ends_at, 'infinity') > statement_timestamp()
      WHERE account.require_principal() AND (p.proof <> 'api_key' OR w.id = p.workspace_id);
 COMMENT ON VIEW account.workspaces IS 'Every workspace of the acting person, with their role there; for a key, its own.';
 COMMENT ON COLUMN account.workspaces.seats_used IS 'Members, and pending invites that hold a seat.';
+COMMENT ON COLUMN account.workspaces.seats_max IS 'The limit of members; null: none, or a personal workspace, which has no seats.';
 COMMENT ON COLUMN account.workspaces.has_access IS 'Whether the plan still covers members; the owner always has access.';

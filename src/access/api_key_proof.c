@@ -232,9 +232,14 @@ PG_FUNCTION_INFO_V1(account_verify_api_key);
 Datum
 account_verify_api_key(PG_FUNCTION_ARGS)
 {
+	ErrorContextCallback hide;
 	Principal *principal;
+	KeyState state;
 
-	if (Prove(PG_GETARG_DATUM(0), &principal, NULL, NULL) != KEY_VALID)
+	ErrorHideStatement(&hide);
+	state = Prove(PG_GETARG_DATUM(0), &principal, NULL, NULL);
+	ErrorShowStatement(&hide);
+	if (state != KEY_VALID)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(PrincipalResult(fcinfo, principal));
 }
@@ -337,9 +342,12 @@ PG_FUNCTION_INFO_V1(account_locate_api_key);
 Datum
 account_locate_api_key(PG_FUNCTION_ARGS)
 {
+	ErrorContextCallback hide;
 	Principal *principal;
 
+	ErrorHideStatement(&hide);
 	(void) Prove(PG_GETARG_DATUM(0), &principal, NULL, NULL);
+	ErrorShowStatement(&hide);
 	if (principal == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_OID(CatalogEnumOid(ENUM_REGION, principal->region));

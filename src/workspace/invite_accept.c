@@ -100,8 +100,7 @@ static Statement forget_tokens = {
 static void
 RefuseUnknown(void)
 {
-	ereport(ERROR, (errcode(ERRCODE_ACCOUNT_NOT_FOUND), errmsg("invite does not exist"),
-					errhidestmt(true)));
+	ereport(ERROR, (errcode(ERRCODE_ACCOUNT_NOT_FOUND), errmsg("invite does not exist")));
 }
 
 static Offer
@@ -129,11 +128,11 @@ static void
 RefuseEnded(const Offer *offer)
 {
 	if (offer->is_used)
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
-						errmsg("invite has been used already"), errhidestmt(true)));
+		ereport(ERROR,
+				(errcode(ERRCODE_ACCOUNT_WRONG_STATE), errmsg("invite has been used already")));
 	if (offer->expires_at <= GetCurrentStatementStartTimestamp())
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE), errmsg("invite is expired"),
-						errhint("Ask an admin of the team to send it again."), errhidestmt(true)));
+						errhint("Ask an admin of the team to send it again.")));
 }
 
 static bytea *
@@ -142,10 +141,8 @@ ArgToken(FunctionCallInfo fcinfo, int n)
 	return PG_ARGISNULL(n) ? NULL : TokenDigest(INVITE_PREFIX, PG_GETARG_DATUM(n));
 }
 
-/* (team, role, inviter, expires_at) for whoever holds the token. */
-PG_FUNCTION_INFO_V1(account_invite_info);
-Datum
-account_invite_info(PG_FUNCTION_ARGS)
+static Datum
+InviteInfo(FunctionCallInfo fcinfo)
 {
 	Offer offer = FindOffer(&show_offer, ArgToken(fcinfo, 0));
 	NullableDatum args[2] = {ArgUuid(&offer.workspace_id), ArgUuid(&offer.inviter)};
@@ -161,7 +158,24 @@ account_invite_info(PG_FUNCTION_ARGS)
 	values[2] = row[1].value;
 	nulls[2] = row[1].isnull;
 	values[3] = TimestampTzGetDatum(offer.expires_at);
-	PG_RETURN_DATUM(ResultRow(fcinfo, values, nulls));
+	return ResultRow(fcinfo, values, nulls);
+}
+
+/*
+ * (team, role, inviter, expires_at) for whoever holds the token.  Every error here
+ * and in the next hides the statement: the token in it may be good for another try.
+ */
+PG_FUNCTION_INFO_V1(account_invite_info);
+Datum
+account_invite_info(PG_FUNCTION_ARGS)
+{
+	ErrorContextCallback hide;
+	Datum info;
+
+	ErrorHideStatement(&hide);
+	info = InviteInfo(fcinfo);
+	ErrorShowStatement(&hide);
+	PG_RETURN_DATUM(info);
 }
 
 /* Who invited must still be allowed to. */
@@ -173,8 +187,7 @@ RequireInviter(const Workspace *team, const Offer *offer)
 	if (!inviter.is_member ||
 		!InviteAllowed(inviter.role, team->members_can_invite && !offer->is_link, offer->role))
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE), errmsg("invite is no longer valid"),
-						errdetail("Who made it may not invite to this team any more."),
-						errhidestmt(true)));
+						errdetail("Who made it may not invite to this team any more.")));
 }
 
 /* The invited address, or one of the link's domain, must be the person's own. */
@@ -219,7 +232,6 @@ AcceptInvite(FunctionCallInfo fcinfo)
 	return result;
 }
 
-/* Every error hides the statement: the token in it may be good for another try. */
 PG_FUNCTION_INFO_V1(account_accept_invite);
 Datum
 account_accept_invite(PG_FUNCTION_ARGS)

@@ -237,7 +237,9 @@ PlanRequire(const pg_uuid_t *workspace_id, const char *name, int64 used, int64 a
 
 /*
  * Until when the plan of a workspace covers members beside its owner: as long as
- * an override or a plan in force allows any.
+ * an override or a plan in force allows any, and for good where free does and
+ * comes next.  An override that allows none shuts them out only when it has no
+ * end, for there is nothing to let them in again when it is over.
  */
 static TimestampTz
 CoversMembersUntil(const pg_uuid_t *workspace_id)
@@ -249,13 +251,15 @@ CoversMembersUntil(const pg_uuid_t *workspace_id)
 
 	if (ReadOverride(workspace_id, MEMBERS, &max_value, &ends_at))
 	{
-		if (max_value == 0)
+		if (max_value == 0 && ends_at == DT_NOEND)
 			return DT_NOBEGIN;
-		until = ends_at;
+		until = max_value == 0 ? DT_NOBEGIN : ends_at;
 	}
 	SubscriptionPlan(workspace_id, &current);
 	if (current.is_lapsed || LimitOfPlan(current.plan, MEMBERS) == 0)
 		return until;
+	if (!current.is_licence && LimitOfPlan(PLAN_FREE, MEMBERS) != 0)
+		return DT_NOEND;
 	return Max(until, current.until);
 }
 

@@ -43,6 +43,13 @@ static Statement subscribed = {
 		   " ORDER BY workspace_id",
 };
 
+/* Not WorkspaceLock(): one that has been deleted meanwhile is no error. */
+static Statement lock_workspace = {
+	.types = "uuid",
+	.mode = QUERY_FRESH,
+	.sql = "SELECT true FROM account_data.workspaces WHERE id = $1 FOR NO KEY UPDATE",
+};
+
 static Statement write_limit = {
 	.types = "text, text, bigint",
 	.sql = "INSERT INTO account_data.plan_limits (plan, name, max_value) VALUES ($1, $2, $3)"
@@ -123,7 +130,8 @@ account_set_plan(PG_FUNCTION_ARGS)
 static void
 SetMembersUntil(const NullableDatum *row, void *state)
 {
-	PlanSetMembersUntil(DatumGetUUIDP(row[0].value));
+	if (QueryRun(&lock_workspace, row) > 0)
+		PlanSetMembersUntil(DatumGetUUIDP(row[0].value));
 }
 
 /*

@@ -133,8 +133,9 @@ SubscriptionPlan(const pg_uuid_t *workspace_id, PlanInForce *current)
 		bool isnull;
 		TimestampTz ends_at = DatumGetTimestampTz(slot_getattr(slot, ATTNUM_ENDS_AT, &isnull));
 
+		current->is_licence = DatumGetBool(slot_getattr(slot, ATTNUM_IS_LICENCE, &isnull));
 		if (ends_at <= GetCurrentStatementStartTimestamp())
-			current->is_lapsed = DatumGetBool(slot_getattr(slot, ATTNUM_IS_LICENCE, &isnull));
+			current->is_lapsed = current->is_licence;
 		else
 		{
 			text_to_cstring_buffer(DatumGetTextPP(slot_getattr(slot, ATTNUM_PLAN, &isnull)),

@@ -19,6 +19,7 @@
 typedef struct PlanInForce
 {
 	char plan[PLAN_MAX_NAME + 1];
+	bool is_licence;   /* when it ends, it is lapsed */
 	bool is_lapsed;	   /* a licence has ended: nothing is left but its renewal */
 	TimestampTz until; /* when this changes by itself; DT_NOEND: never */
 } PlanInForce;

@@ -121,6 +121,16 @@ foreach my $call (
 	like($error, qr/^(?:28000|22023|23505)/, 'a call with a literal is refused: ' . $error =~ s/\n.*//sr);
 }
 
+# Those that answer without raising keep it out too when they are interrupted.
+my $holder = $node->background_psql('postgres');
+$holder->query('BEGIN; LOCK TABLE account_data.api_key_digests, account_data.invite_tokens');
+foreach my $call ("verify_api_key('$key{current}')", "locate_api_key('$key{current}')", "invite_info('$secret{'invite token'}')")
+{
+	my $error = error_of($node, "SET lock_timeout = '10ms'; SELECT account.$call");
+	like($error, qr/^55P03/, 'a call with a literal is interrupted: ' . $error =~ s/\n.*//sr);
+}
+$holder->quit;
+
 # The search
 
 sql($node, <<'SQL');

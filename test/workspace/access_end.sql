@@ -28,6 +28,15 @@ SELECT account.override_limit(:'team', 'members', 0);
 SELECT is(pg_temp.members_until(), '-infinity', 'and may end it');
 SELECT account.end_limit_override(:'team', 'members');
 SELECT is(pg_temp.members_until(), :'period_end', 'without it the plan counts again');
+SELECT is((SELECT seats_max FROM account.workspaces WHERE id = :'team'), 5::bigint, 'and is what their workspaces show');
+SELECT account.override_limit(:'team', 'members', 0, statement_timestamp() + interval '1 day');
+SELECT is(pg_temp.members_until(), :'period_end', 'one of none for a time shuts nobody out: when it is over nothing would let them in');
+SELECT is((SELECT seats_max FROM account.workspaces WHERE id = :'team'), 0::bigint, 'but is the limit while it lasts');
+SELECT account.end_limit_override(:'team', 'members');
+SELECT account.set_plan_limit('free', 'members', 3);
+SELECT is(pg_temp.members_until(), 'infinity', 'where free has members nobody loses access when the period ends');
+SELECT account.set_plan_limit('free', 'members', 0);
+SELECT is(pg_temp.members_until(), :'period_end', 'where it has none they do');
 SELECT account.set_plan_limit('pro', 'members', 0);
 SELECT is(pg_temp.members_until(), '-infinity', 'a plan that no longer has members ends it');
 SELECT account.set_plan_limit('pro', 'members', 5);
@@ -58,6 +67,13 @@ SELECT account.renew_subscription(:'team', 'three');
 SELECT is((account.verify_api_key(:'key')).role, 'admin', 'when the plan is back the keys hold');
 SELECT is((account.act_as(:'vic', :'team')).role, 'viewer', 'and members come in');
 SELECT is_empty('SELECT pg_temp.wrong()', 'and the directory says what the rule says');
+
+-- A licence that lapses leaves no plan, whatever free has
+
+SELECT account.set_plan_limit('free', 'members', 3);
+SELECT is(pg_temp.members_until(), 'infinity', 'after a subscription free goes on');
+SELECT account.provision_enterprise(:'team', '2100-01-01');
+SELECT is(pg_temp.members_until(), '2100-01-01', 'after a licence nothing does');
 
 SELECT finish();
 ROLLBACK;

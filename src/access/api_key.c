@@ -353,6 +353,7 @@ LockKey(const Principal *p, const pg_uuid_t *id, KeyPower power)
 
 	if (!QueryRow(&lock_key, args, row, 6))
 		ErrorNotFound("API key", id);
+	p = PrincipalRequirePerson(); /* who held the key may have ended the membership */
 	key.id = *id;
 	key.name = TextDatumGetCString(row[0].value);
 	key.is_mine = DatumGetBool(row[1].value);
@@ -538,16 +539,9 @@ account_reveal_api_key(PG_FUNCTION_ARGS)
 static TimestampTz
 GraceEnd(FunctionCallInfo fcinfo, int n, TimestampTz key_end)
 {
-	Datum now = TimestampTzGetDatum(GetCurrentStatementStartTimestamp());
-	TimestampTz end;
+	TimestampTz end = ArgTimeFromNow(fcinfo, n, "grace");
 
-	ArgRequired(fcinfo, n, "grace");
-	if (!ArgIntervalFits(PG_GETARG_INTERVAL_P(n)))
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
-						errmsg("invalid grace: it must be at most 100 years")));
-	end = DatumGetTimestampTz(
-		DirectFunctionCall2(timestamptz_pl_interval, now, PG_GETARG_DATUM(n)));
-	if (end < DatumGetTimestampTz(now))
+	if (end < GetCurrentStatementStartTimestamp())
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid grace: it is negative")));
 	return Min(end, key_end);
 }

@@ -336,11 +336,8 @@ KeepInMemory(FunctionCallInfo fcinfo)
 static TimestampTz
 LeaseEnd(FunctionCallInfo fcinfo, int n, TimestampTz now)
 {
-	TimestampTz end;
+	TimestampTz end = ArgTimeFromNow(fcinfo, n, "lease");
 
-	ArgRequired(fcinfo, n, "lease");
-	end = DatumGetTimestampTz(
-		DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(now), PG_GETARG_DATUM(n)));
 	if (end <= now || end > now + USECS_PER_DAY)
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid lease"),
 						errdetail("A lease is longer than nothing and at most one day.")));

@@ -19,6 +19,12 @@
 
 #define MAX_NAME 100
 
+static Statement lock_workspace = {
+	.types = "uuid",
+	.mode = QUERY_FRESH,
+	.sql = "SELECT true FROM account_data.workspaces WHERE id = $1 FOR SHARE",
+};
+
 static Statement insert_account = {
 	.types = "uuid, uuid, text, account.role, uuid, timestamptz",
 	.sql =
@@ -65,10 +71,17 @@ ArgServiceRole(FunctionCallInfo fcinfo, int n)
 	return role;
 }
 
+/*
+ * The acting admin of the active workspace, which is locked before any service
+ * account of it: whoever held it may have taken the role away, or all of it.
+ */
 static const Principal *
-RequireAdmin(void)
+LockForAdmin(void)
 {
-	PrincipalRequirePerson();
+	const Principal *p = PrincipalRequirePerson();
+	NullableDatum args[1] = {ArgUuid(&p->workspace_id)};
+
+	QueryRun(&lock_workspace, args);
 	return PrincipalRequireRole(ROLE_ADMIN);
 }
 
@@ -91,7 +104,7 @@ account_create_service_account(PG_FUNCTION_ARGS)
 {
 	char *name = ArgName(fcinfo, 0, "name", MAX_NAME);
 	AccountRole role = ArgServiceRole(fcinfo, 1);
-	const Principal *p = RequireAdmin();
+	const Principal *p = LockForAdmin();
 	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
 	NullableDatum args[6];
 
@@ -117,7 +130,7 @@ account_set_service_account_role(PG_FUNCTION_ARGS)
 	char *name;
 
 	ArgRequired(fcinfo, 0, "id");
-	p = RequireAdmin();
+	p = LockForAdmin();
 	old = LockAccount(p, PG_GETARG_UUID_P(0), &name);
 	if (role != old)
 	{
@@ -142,7 +155,7 @@ account_delete_service_account(PG_FUNCTION_ARGS)
 	char *name;
 
 	ArgRequired(fcinfo, 0, "id");
-	p = RequireAdmin();
+	p = LockForAdmin();
 	LockAccount(p, PG_GETARG_UUID_P(0), &name);
 	args[0] = ArgUuid(&p->workspace_id);
 	args[1] = ArgDatum(PG_GETARG_DATUM(0));

@@ -4,8 +4,9 @@
  *
  * A use is written to the row of account_data.credential_uses that was made
  * with the credential, at most once a minute.  The write is dropped, never
- * waited for, when another transaction holds that row or has just written it:
- * two uses of one key must not block each other.  It reads and locks by what is
+ * waited for, when another transaction holds that row or has just written it,
+ * or keeps writers out of the table: two uses of one key must not block each
+ * other.  It reads and locks by what is
  * committed now, so that it cannot fail a REPEATABLE READ transaction either.
  *
  * Nothing is written in a read-only transaction, in a parallel worker or on a
@@ -20,6 +21,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/indexing.h"
+#include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -90,22 +92,21 @@ LastUsedAt(TupleTableSlot *slot)
 	return isnull ? DT_NOBEGIN : DatumGetTimestampTz(value);
 }
 
-/* Writes now to the row under slot, unless somebody else is at it. */
+/* Writes now to the row under slot, unless somebody else is at it or has the table locked. */
 static void
 WriteRow(LookupScan *scan, TupleTableSlot *slot, TimestampTz now)
 {
 	TM_FailureData failure;
 	ItemPointerData tid = slot->tts_tid;
-	TM_Result result = table_tuple_lock(scan->table, &tid, scan->latest, slot,
-										GetCurrentCommandId(true), LockTupleNoKeyExclusive,
-										LockWaitSkip, 0, &failure);
 	Datum values[2];
 	bool nulls[2] = {false, false};
 	bool replace[2] = {false, true};
 	HeapTuple old;
 	HeapTuple new;
 
-	if (result != TM_Ok)
+	if (!ConditionalLockRelation(scan->table, RowExclusiveLock) ||
+		table_tuple_lock(scan->table, &tid, scan->latest, slot, GetCurrentCommandId(true),
+						 LockTupleNoKeyExclusive, LockWaitSkip, 0, &failure) != TM_Ok)
 		return;
 	values[1] = TimestampTzGetDatum(now);
 	old = ExecFetchSlotHeapTuple(slot, false, NULL);

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
@@ -93,6 +94,20 @@ ArgIntervalFits(const Interval *interval)
 		   DatumGetBool(DirectFunctionCall2(interval_ge, value, IntervalPGetDatum(&earliest)));
 }
 
+/* When an interval that begins with this statement is over. */
+TimestampTz
+ArgTimeFromNow(FunctionCallInfo fcinfo, int n, const char *what)
+{
+	Datum now = TimestampTzGetDatum(GetCurrentStatementStartTimestamp());
+
+	ArgRequired(fcinfo, n, what);
+	if (!ArgIntervalFits(PG_GETARG_INTERVAL_P(n)))
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
+						errmsg("invalid %s: it must be at most 100 years", what)));
+	return DatumGetTimestampTz(
+		DirectFunctionCall2(timestamptz_pl_interval, now, PG_GETARG_DATUM(n)));
+}
+
 AccountRole
 ArgGetRole(FunctionCallInfo fcinfo, int n, const char *what)
 {
@@ -116,6 +131,16 @@ ResultDesc(FunctionCallInfo fcinfo)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	return BlessTupleDesc(desc);
+}
+
+/* What a trigger function was called for. */
+TriggerData *
+ArgTrigger(FunctionCallInfo fcinfo)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("this function is for triggers only")));
+	return (TriggerData *) fcinfo->context;
 }
 
 /* A row of the function's declared result type. */

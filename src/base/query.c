@@ -3,12 +3,18 @@
  *		Statements: saved plans, run as the owner of what they touch.
  *
  * The only file that calls SPI.  Each run switches to the owner of the
- * extension, or of the application's table, and to a search path on which only pg_catalog and, last, the
- * temporary schema stand, so that nothing a caller created or set takes part
- * in it.  On an error the transaction's own clean-up restores both.
+ * extension, or of the application's table, and to a search path on which only
+ * pg_catalog and, last, the temporary schema stand, so that nothing a caller
+ * created or set takes part in it.  On an error the transaction's own clean-up
+ * restores both.
+ *
+ * AFTER triggers of what runs as the extension's owner fire when the switch is
+ * over.  Applications have foreign keys on users and workspaces, a delete reaches
+ * their rows by cascade, and their triggers must not run with its rights.
  */
 #include "postgres.h"
 
+#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/datum.h"
@@ -133,7 +139,7 @@ Execute(Statement *statement, const NullableDatum *args)
 		fresh = GetLatestSnapshot();
 	}
 	result = SPI_execute_snapshot(statement->plan, values, nulls, fresh, InvalidSnapshot,
-								  statement->mode == QUERY_READ, true, 0);
+								  statement->mode == QUERY_READ, false, 0);
 	if (result < 0)
 		elog(ERROR, "could not run \"%s\": %s", statement->sql, SPI_result_code_string(result));
 	return SPI_processed;
@@ -158,51 +164,44 @@ CopyRow(uint64 number, NullableDatum *row, int ncolumns, MemoryContext to)
 	MemoryContextSwitchTo(from);
 }
 
+/* Runs a statement, and copies up to max_rows of its rows, one after the other. */
+static uint64
+Run(Statement *statement, const NullableDatum *args, NullableDatum *rows, int ncolumns,
+	int max_rows)
+{
+	Switch s;
+	uint64 processed;
+
+	AfterTriggerBeginQuery();
+	SwitchToOwner(&s);
+	processed = Execute(statement, args);
+	for (uint64 i = 0; i < Min(processed, (uint64) max_rows); i++)
+		CopyRow(i, rows + i * ncolumns, ncolumns, s.caller);
+	SwitchBack(&s);
+	AfterTriggerEndQuery(NULL);
+	return processed;
+}
+
 /* Runs a statement; returns how many rows it wrote or found. */
 uint64
 QueryRun(Statement *statement, const NullableDatum *args)
 {
-	Switch s;
-	uint64 rows;
-
-	SwitchToOwner(&s);
-	rows = Execute(statement, args);
-	SwitchBack(&s);
-	return rows;
+	return Run(statement, args, NULL, 0, 0);
 }
 
 /* Runs a statement that gives at most one row; false when it gave none. */
 bool
 QueryRow(Statement *statement, const NullableDatum *args, NullableDatum *row, int ncolumns)
 {
-	Switch s;
-	bool found;
-
-	SwitchToOwner(&s);
-	found = Execute(statement, args) > 0;
-	if (found)
-		CopyRow(0, row, ncolumns, s.caller);
-	SwitchBack(&s);
-	return found;
+	return Run(statement, args, row, ncolumns, 1) > 0;
 }
 
-/*
- * Runs a statement that gives few rows, and copies up to max_rows of them, one
- * after the other; returns how many.
- */
+/* Runs a statement that gives few rows; returns how many of them it copied, max_rows at most. */
 int
 QueryRows(Statement *statement, const NullableDatum *args, NullableDatum *rows, int ncolumns,
 		  int max_rows)
 {
-	Switch s;
-	int count;
-
-	SwitchToOwner(&s);
-	count = (int) Min(Execute(statement, args), (uint64) max_rows);
-	for (int i = 0; i < count; i++)
-		CopyRow(i, rows + (size_t) i * ncolumns, ncolumns, s.caller);
-	SwitchBack(&s);
-	return count;
+	return (int) Min(Run(statement, args, rows, ncolumns, max_rows), (uint64) max_rows);
 }
 
 /*

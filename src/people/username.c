@@ -19,11 +19,13 @@
 
 static Statement find_reserved = {
 	.types = "text",
+	.mode = QUERY_READ,
 	.sql = "SELECT true FROM account_data.reserved_names_in_force WHERE name = $1",
 };
 
 static Statement find_slug = {
 	.types = "text",
+	.mode = QUERY_READ,
 	.sql = "SELECT true FROM account_data.slugs WHERE slug = $1",
 };
 
@@ -35,6 +37,7 @@ static Statement take_slug = {
 /* The first free one of name-2, name-3 …, cut so that it fits. */
 static Statement suggest_slug = {
 	.types = "text",
+	.mode = QUERY_READ,
 	.sql =
 		"SELECT candidate FROM generate_series(2, 1000) n,"
 		" LATERAL (SELECT rtrim(left($1, 31 - length(n::text)), '-') || '-' || n AS candidate) c"

@@ -250,7 +250,7 @@ account_invite_member(PG_FUNCTION_ARGS)
 	RefuseMember(&team, invite.email);
 	UuidNew(&invite.id);
 	InsertInvite(&team, p, &invite);
-	SeatRequire(&team, 1);
+	SeatRequire(&team);
 	Send(&team, p, &invite);
 	WriteEvent(&team, &invite.id, invite.email, "created");
 	values[0] = UUIDPGetDatum(&invite.id);
@@ -308,7 +308,7 @@ account_resend_invite(PG_FUNCTION_ARGS)
 	args[1] = ArgUuid(&invite.id);
 	args[2] = ArgTime(invite.expires_at);
 	QueryRun(&renew_invite, args);
-	SeatRequire(&team, 1);
+	SeatRequire(&team);
 	DeleteTokens(&team, &invite.id);
 	Send(&team, p, &invite);
 	WriteEvent(&team, &invite.id, invite.email, "resent");
@@ -365,13 +365,9 @@ ArgDomain(FunctionCallInfo fcinfo, int n)
 static TimestampTz
 ArgExpiry(FunctionCallInfo fcinfo, int n)
 {
-	TimestampTz now = GetCurrentStatementStartTimestamp();
-	TimestampTz end;
+	TimestampTz end = ArgTimeFromNow(fcinfo, n, "expires_in");
 
-	ArgRequired(fcinfo, n, "expires_in");
-	end = DatumGetTimestampTz(
-		DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(now), PG_GETARG_DATUM(n)));
-	if (end <= now)
+	if (end <= GetCurrentStatementStartTimestamp())
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
 						errmsg("invalid expires_in: it must be longer than zero")));
 	return end;

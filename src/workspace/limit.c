@@ -23,6 +23,7 @@
 #include "base/lookup.h"
 #include "base/query.h"
 #include "workspace/plan.h"
+#include "workspace/workspace.h"
 
 #define USED_ATTNUM 3
 #define UPLOAD_SUFFIX "_upload_bytes"
@@ -43,11 +44,6 @@ static Statement count_owned_teams = {
 		   " JOIN account_data.members t ON t.user_id = o.user_id AND t.role = 'owner'"
 		   " JOIN account_data.workspaces w ON w.id = t.workspace_id AND w.kind = 'team'"
 		   " WHERE o.workspace_id = $1 AND o.role = 'owner'",
-};
-
-static Statement lock_workspace = {
-	.types = "uuid",
-	.sql = "SELECT true FROM account_data.workspaces WHERE id = $1 FOR NO KEY UPDATE",
 };
 
 static Statement write_override = {
@@ -74,14 +70,14 @@ EndsWith(const char *name, const char *suffix)
 	return len > suffix_len && strcmp(name + len - suffix_len, suffix) == 0;
 }
 
+/* None where the statement's snapshot is older than the workspace. */
 static int64
 CountBy(Statement *statement, const pg_uuid_t *workspace_id)
 {
 	NullableDatum args[1] = {ArgUuid(workspace_id)};
 	NullableDatum row[1];
 
-	(void) QueryRow(statement, args, row, 1);
-	return DatumGetInt64(row[0].value);
+	return QueryRow(statement, args, row, 1) ? DatumGetInt64(row[0].value) : 0;
 }
 
 static int64
@@ -190,16 +186,6 @@ account_has_feature(PG_FUNCTION_ARGS)
 				   PlanHasFeature(&p->workspace_id, text_to_cstring(PG_GETARG_TEXT_PP(0))));
 }
 
-/* Locks the workspace, so that what is decided there meanwhile waits for the new limit. */
-static void
-LockWorkspace(const pg_uuid_t *workspace_id)
-{
-	NullableDatum args[1] = {ArgUuid(workspace_id)};
-
-	if (QueryRun(&lock_workspace, args) == 0)
-		ErrorNotFound("workspace", workspace_id);
-}
-
 static void
 WriteEvent(const pg_uuid_t *workspace_id, const char *name, const char *action,
 		   const char *metadata)
@@ -227,7 +213,7 @@ account_override_limit(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid until: it is in the past")));
 	RequireKnown(name);
-	LockWorkspace(workspace_id);
+	(void) WorkspaceLock(workspace_id); /* what is decided there meanwhile waits */
 	args[0] = ArgUuid(workspace_id);
 	args[1] = ArgText(name);
 	args[2] = PG_ARGISNULL(2) ? ArgNull() : ArgDatum(PG_GETARG_DATUM(2));
@@ -249,7 +235,7 @@ account_end_limit_override(PG_FUNCTION_ARGS)
 	NullableDatum args[2];
 
 	ArgRequired(fcinfo, 0, "workspace_id");
-	LockWorkspace(PG_GETARG_UUID_P(0));
+	(void) WorkspaceLock(PG_GETARG_UUID_P(0));
 	args[0] = ArgDatum(PG_GETARG_DATUM(0));
 	args[1] = ArgText(name);
 	if (QueryRun(&delete_override, args) == 0)

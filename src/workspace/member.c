@@ -106,7 +106,7 @@ UserName(const pg_uuid_t *user_id, pg_uuid_t *personal_workspace_id)
 	return TextDatumGetCString(row[0].value);
 }
 
-/* Makes a user a member of a locked team; the caller has seen to the seat. */
+/* Makes a user a member of a locked team, if it has a seat for them. */
 void
 MemberJoin(const Workspace *team, const pg_uuid_t *user_id, AccountRole role)
 {
@@ -120,6 +120,7 @@ MemberJoin(const Workspace *team, const pg_uuid_t *user_id, AccountRole role)
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_TAKEN),
 						errmsg("member \"%s\" already exists in this team", username)));
 	QueryRun(&close_invites, close);
+	SeatRequire(team);
 	SubscriptionSeatAdded(&team->id);
 	RoleChanged();
 	WriteEvent(&team->id, user_id, username, "created", NULL);
@@ -280,13 +281,10 @@ PG_FUNCTION_INFO_V1(account_owner_check);
 Datum
 account_owner_check(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TriggerData *trigger = ArgTrigger(fcinfo);
 	NullableDatum args[1];
 	NullableDatum row[1];
 
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-						errmsg("this function is for triggers only")));
 	args[0].value = heap_getattr(trigger->tg_trigtuple, 1, RelationGetDescr(trigger->tg_relation),
 								 &args[0].isnull);
 	if (QueryRow(&has_no_owner, args, row, 1) && DatumGetBool(row[0].value))

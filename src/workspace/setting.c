@@ -14,11 +14,10 @@
 #include "utils/timestamp.h"
 
 #include "access/event.h"
-#include "access/principal.h"
 #include "base/args.h"
 #include "base/errors.h"
 #include "base/query.h"
-#include "base/uuid.h"
+#include "workspace/workspace.h"
 
 typedef enum
 {
@@ -44,11 +43,6 @@ static const struct Setting
 	{"public_sharing", SETTING_BOOL, "true", true},
 	{"recommend_to_domain", SETTING_BOOL, "false", true},
 	{"code_saving", SETTING_BOOL, "false", false},
-};
-
-static Statement find_kind = {
-	.types = "uuid",
-	.sql = "SELECT kind = 'team' FROM account_data.workspaces WHERE id = $1 FOR NO KEY UPDATE",
 };
 
 /* Writes the patch; gives {"column": [old, new], …} of what it changed. */
@@ -178,25 +172,20 @@ PG_FUNCTION_INFO_V1(account_update_team_settings);
 Datum
 account_update_team_settings(PG_FUNCTION_ARGS)
 {
-	const Principal *p;
+	Workspace workspace;
 	NullableDatum args[2];
 	NullableDatum row[1];
-	bool is_team;
 
 	ArgRequired(fcinfo, 0, "patch");
-	PrincipalRequirePerson();
-	p = PrincipalRequireRole(ROLE_ADMIN);
-	args[0] = ArgUuid(&p->workspace_id);
-	if (!QueryRow(&find_kind, args, row, 1))
-		ErrorNotFound("workspace", &p->workspace_id);
-	is_team = DatumGetBool(row[0].value);
-	args[1] = ArgPointer(CheckPatch(PG_GETARG_JSONB_P(0), is_team));
+	(void) WorkspaceLockActive(ROLE_ADMIN, &workspace);
+	args[0] = ArgUuid(&workspace.id);
+	args[1] = ArgPointer(CheckPatch(PG_GETARG_JSONB_P(0), workspace.is_team));
 	if (!QueryRow(&apply_patch, args, row, 1) || row[0].isnull)
 		PG_RETURN_VOID();
 	QueryRun(&forget_seals, args);
-	EventWrite(&(Event){.workspace_id = &p->workspace_id,
+	EventWrite(&(Event){.workspace_id = &workspace.id,
 						.resource_type = "settings",
-						.resource_id = &p->workspace_id,
+						.resource_id = &workspace.id,
 						.action = "updated",
 						.metadata = TextDatumGetCString(row[0].value)});
 	PG_RETURN_VOID();

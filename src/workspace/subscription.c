@@ -16,7 +16,6 @@
 
 #include "access/event.h"
 #include "access/outbox.h"
-#include "access/principal.h"
 #include "base/args.h"
 #include "base/errors.h"
 #include "base/lookup.h"
@@ -24,6 +23,7 @@
 #include "base/uuid.h"
 #include "workspace/plan.h"
 #include "workspace/subscription.h"
+#include "workspace/workspace.h"
 
 #define MAX_CYCLE 20
 
@@ -38,12 +38,6 @@ enum
 static const char *const cycle_labels[] = {"monthly", "yearly"};
 
 static Lookup by_workspace = {.table = "subscriptions", .index = "subscriptions_pkey"};
-
-static Statement lock_workspace = {
-	.types = "uuid",
-	.mode = QUERY_FRESH,
-	.sql = "SELECT kind = 'team' FROM account_data.workspaces WHERE id = $1 FOR NO KEY UPDATE",
-};
 
 static Statement lock_subscription = {
 	.types = "uuid",
@@ -149,18 +143,6 @@ SubscriptionPlan(const pg_uuid_t *workspace_id, PlanInForce *current)
 		}
 	}
 	LookupEnd(&scan);
-}
-
-/* Locks a workspace; whether it is a team. */
-bool
-SubscriptionLockWorkspace(const pg_uuid_t *workspace_id)
-{
-	NullableDatum args[1] = {ArgUuid(workspace_id)};
-	NullableDatum row[1];
-
-	if (!QueryRow(&lock_workspace, args, row, 1))
-		ErrorNotFound("workspace", workspace_id);
-	return DatumGetBool(row[0].value);
 }
 
 static TimestampTz
@@ -299,14 +281,13 @@ SubscriptionPrice(const char *plan, SubscriptionCycle cycle, int64 *price_micros
 Subscription
 SubscriptionLockOwn(bool *is_team)
 {
-	const Principal *p;
+	Workspace workspace;
 	Subscription s;
 
-	PrincipalRequirePerson();
-	p = PrincipalRequireRole(ROLE_ADMIN);
-	*is_team = SubscriptionLockWorkspace(&p->workspace_id);
-	if (!SubscriptionLock(&p->workspace_id, &s))
-		ErrorNotFound("subscription of workspace", &p->workspace_id);
+	(void) WorkspaceLockActive(ROLE_ADMIN, &workspace);
+	*is_team = workspace.is_team;
+	if (!SubscriptionLock(&workspace.id, &s))
+		ErrorNotFound("subscription of workspace", &workspace.id);
 	if (!SubscriptionIsInForce(&s))
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE), errmsg("subscription has ended"),
 						errhint("Only a renewal or a new subscription brings the plan back.")));

@@ -56,7 +56,6 @@ extern void SubscriptionStop(const pg_uuid_t *workspace_id);
 extern int64 SubscriptionMaintain(int64 max_rows);
 
 /* Between the files of this domain. */
-extern bool SubscriptionLockWorkspace(const pg_uuid_t *workspace_id);
 extern bool SubscriptionLock(const pg_uuid_t *workspace_id, Subscription *subscription);
 extern Subscription SubscriptionLockOwn(bool *is_team);
 extern void SubscriptionRefuseCancelled(const Subscription *subscription);

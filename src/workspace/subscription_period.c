@@ -27,6 +27,7 @@
 #include "credit/promotion.h"
 #include "workspace/plan.h"
 #include "workspace/subscription.h"
+#include "workspace/workspace.h"
 
 #define MONTHS_A_YEAR 12
 
@@ -228,7 +229,7 @@ account_provision_enterprise(PG_FUNCTION_ARGS)
 	workspace_id = PG_GETARG_UUID_P(0);
 	ends_at = PG_GETARG_TIMESTAMPTZ(1);
 	SubscriptionCheckEnd(ends_at, "licence_ends_at");
-	is_team = SubscriptionLockWorkspace(workspace_id);
+	is_team = WorkspaceLock(workspace_id).is_team;
 	CheckLicensable(plan);
 	if (seats == 0)
 		seats = SeatsOfPlan(workspace_id, is_team, plan);

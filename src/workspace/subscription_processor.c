@@ -18,6 +18,7 @@
 #include "base/query.h"
 #include "workspace/plan.h"
 #include "workspace/subscription.h"
+#include "workspace/workspace.h"
 
 #define MAX_IDEMPOTENCY_KEY 200
 #define MAX_PROVIDER_REF 200
@@ -150,7 +151,7 @@ CheckReplaceable(const Subscription *old, const char *plan)
 static TimestampTz
 Start(const Request *request, SubscriptionCycle cycle)
 {
-	bool is_team = SubscriptionLockWorkspace(request->workspace_id);
+	bool is_team = WorkspaceLock(request->workspace_id).is_team;
 	TimestampTz now = Now();
 	TimestampTz result;
 	Subscription old;
@@ -255,7 +256,7 @@ static TimestampTz
 Renew(const Request *request)
 {
 	TimestampTz result;
-	bool is_team = SubscriptionLockWorkspace(request->workspace_id);
+	bool is_team = WorkspaceLock(request->workspace_id).is_team;
 	Subscription s;
 
 	if (WasServed(request, &result))

@@ -159,7 +159,6 @@ account_join_team(PG_FUNCTION_ARGS)
 	args[1] = ArgUuid(&team.id);
 	if (!QueryRow(&is_joinable, args, row, 1))
 		ErrorNotFound("workspace", &team.id);
-	SeatRequire(&team, 0);
 	MemberJoin(&team, &p->actor_id, ROLE_VIEWER);
 	PG_RETURN_VOID();
 }

@@ -47,31 +47,40 @@ WorkspaceLock(const pg_uuid_t *id)
 }
 
 /*
- * Locks the active team for a person who has at least that role in it, now that
- * it is locked: who held the lock before may have changed that.
+ * Locks the active workspace for a person who has at least that role in it, now
+ * that it is locked: who held the lock before may have changed that.
  */
 const Principal *
-TeamLock(AccountRole min_role, Workspace *team)
+WorkspaceLockActive(AccountRole min_role, Workspace *workspace)
 {
 	const Principal *p = PrincipalRequirePerson();
 
-	*team = WorkspaceLock(&p->workspace_id);
-	p = PrincipalRequireRole(min_role);
+	*workspace = WorkspaceLock(&p->workspace_id);
+	return PrincipalRequireRole(min_role);
+}
+
+/* The same where it must be a team. */
+const Principal *
+TeamLock(AccountRole min_role, Workspace *team)
+{
+	const Principal *p = WorkspaceLockActive(min_role, team);
+
 	if (!team->is_team)
 		ErrorDenied("A personal workspace has no members but its owner.");
 	return p;
 }
 
 /*
- * Raises PT402 unless the plan of a locked team has a seat for one more person,
- * for whom that many (0 or 1) are reserved already.
+ * Raises PT402 unless the plan of a locked team has a seat for the person who has
+ * just been invited or made a member: asked after that is written, because then
+ * whoever had a seat reserved already counts once.
  */
 void
-SeatRequire(const Workspace *team, int reserved)
+SeatRequire(const Workspace *team)
 {
 	NullableDatum args[1] = {ArgUuid(&team->id)};
 	NullableDatum row[1];
 
 	QueryRow(&count_seats, args, row, 1);
-	PlanRequire(&team->id, "members", DatumGetInt64(row[0].value) - reserved, 1);
+	PlanRequire(&team->id, "members", DatumGetInt64(row[0].value) - 1, 1);
 }

@@ -20,7 +20,8 @@ typedef struct Workspace
 } Workspace;
 
 extern Workspace WorkspaceLock(const pg_uuid_t *id);
+extern const Principal *WorkspaceLockActive(AccountRole min_role, Workspace *workspace);
 extern const Principal *TeamLock(AccountRole min_role, Workspace *team);
-extern void SeatRequire(const Workspace *team, int reserved);
+extern void SeatRequire(const Workspace *team);
 
 #endif /* ACCOUNT_WORKSPACE_H */

@@ -28,6 +28,7 @@ SELECT throws_ok($$SELECT account.take_messages(NULL)$$, '22023', 'invalid max: 
 SELECT throws_ok($$SELECT account.take_messages(1, '0')$$, '22023', 'invalid lease', 'a lease has a length');
 SELECT throws_ok($$SELECT account.take_messages(1, '-1 minute')$$, '22023', 'invalid lease', 'a lease does not end before it begins');
 SELECT throws_ok($$SELECT account.take_messages(1, '25 hours')$$, '22023', 'invalid lease', 'a lease ends');
+SELECT throws_ok($$SELECT account.take_messages(1, '290000 years')$$, '22023', 'invalid lease: it must be at most 100 years', 'and at a time that there is');
 SELECT throws_ok($$SELECT account.mark_sent(NULL)$$, '22023', 'invalid id: null', 'mark_sent needs an id');
 SELECT throws_ok($$SELECT account.mark_failed(NULL, 'x')$$, '22023', 'invalid id: null', 'mark_failed needs an id');
 SELECT throws_ok(format('SELECT account.mark_failed(%L, NULL)', :'one'), '22023', 'invalid error: null', 'mark_failed needs an error');

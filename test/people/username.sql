@@ -47,6 +47,14 @@ SELECT account.sign_up(repeat('b', 29) || '-bb', 'b@names.test', 'us');
 SELECT is((account.check_username(s.suggestion)).available, true, 'and is well formed where it is cut: ' || s.suggestion)
   FROM account.check_username(repeat('b', 29) || '-bb', true) s;
 
+-- It answers by the snapshot of its statement, like any other that only reads
+
+DECLARE asked CURSOR FOR SELECT (account.check_username('late-name')).available;
+SELECT account.sign_up('late-name', 'late@names.test', 'us');
+FETCH asked \gset
+SELECT is(:'available'::text, 't', 'a statement sees no name that was taken after it began');
+SELECT is(pg_temp.verdict('late-name'), 'not free: it already exists', 'the next one does');
+
 -- Names that operators reserve and free
 
 INSERT INTO account_data.reserved_names VALUES ('our-brand', true), ('sweeps', false);

@@ -116,5 +116,17 @@ SELECT account.act_as(:'eva', :'team');
 SELECT throws_ok('SELECT account.invite_member(''new@cast.test'', ''admin'')', '42501', NULL, 'an editor invites to no more than editor');
 SELECT lives_ok('SELECT account.invite_member(''new@cast.test'', ''editor'')', 'but to that');
 
+-- Two addresses of one person reserve one seat
+
+SELECT account.act_as(:'ann', :'team');
+DELETE FROM account_data.invites WHERE workspace_id = :'team';
+SELECT seats AS before FROM account_data.seats_used WHERE workspace_id = :'team' \gset
+INSERT INTO account_data.emails (user_id, email, verified_at) VALUES (:'zoe', 'zoe@work.test', now()), (:'zoe', 'zoe@other.test', now());
+SELECT account.override_limit(:'team', 'members', :before + 1);
+SELECT account.invite_member('zoe@work.test', 'viewer');
+SELECT lives_ok($$SELECT account.invite_member('zoe@other.test', 'viewer')$$, 'a second address of theirs needs no second seat');
+SELECT is((SELECT seats FROM account_data.seats_used WHERE workspace_id = :'team'), :before + 1::bigint, 'they count once');
+SELECT throws_ok($$SELECT account.invite_member('nobody@other.test', 'viewer')$$, 'PT402', NULL, 'somebody else would be one too many');
+
 SELECT finish();
 ROLLBACK;

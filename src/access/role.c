@@ -105,10 +105,27 @@ RelationChanged(Datum arg, Oid relid)
 		role_generation++;
 }
 
+/* What was read may have been written by the very transaction that is undone, by whatever statement. */
+static void
+TransactionEnds(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		role_generation++;
+}
+
+static void
+SubtransactionEnds(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		role_generation++;
+}
+
 void
 RoleInit(void)
 {
 	CacheRegisterRelcacheCallback(RelationChanged, (Datum) 0);
+	RegisterXactCallback(TransactionEnds, NULL);
+	RegisterSubXactCallback(SubtransactionEnds, NULL);
 }
 
 static pg_noinline void

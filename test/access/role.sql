@@ -127,6 +127,17 @@ SELECT is(account.verify_api_key(:'robot_key'), NULL, 'a workspace that is gone 
 SELECT is_empty(format('SELECT FROM account_data.api_key_digests WHERE workspace_id = %L', :'team'), 'nor a row of one');
 ROLLBACK TO moved;
 
+-- A membership written directly and rolled back was none, though nothing told of it
+
+SELECT account.act_as(:'zoe');
+SAVEPOINT direct;
+INSERT INTO account_data.members (workspace_id, user_id, role) VALUES (:'team', :'zoe', 'editor');
+SELECT is(account.has_role(:'team', 'editor'), true, 'a member by a direct INSERT');
+SELECT is(cardinality(account.workspace_ids()), 2, 'has the team listed');
+ROLLBACK TO direct;
+SELECT is(account.has_role(:'team', 'viewer'), false, 'but not after a rollback');
+SELECT is(account.workspace_ids(), ARRAY[:'zoe_home']::uuid[], 'nor in the list');
+
 -- The end of members' access
 
 UPDATE account_data.workspaces SET members_until = statement_timestamp() WHERE id = :'team';

@@ -98,8 +98,10 @@ static Statement cancel_invite = {
 static Statement cancel_link = {
 	.types = "uuid, uuid, timestamptz",
 	.mode = QUERY_FRESH,
-	.sql = "UPDATE account_data.invite_links SET cancelled_at = coalesce(cancelled_at, $3)"
-		   " WHERE workspace_id = $1 AND id = $2",
+	.sql = "UPDATE account_data.invite_links l SET cancelled_at = coalesce(l.cancelled_at, $3)"
+		   " FROM account_data.invite_links old"
+		   " WHERE l.workspace_id = $1 AND l.id = $2 AND old.workspace_id = $1 AND old.id = $2"
+		   " RETURNING old.cancelled_at IS NULL",
 };
 
 static Statement find_display_name = {
@@ -315,26 +317,32 @@ account_resend_invite(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* Cancelling again changes nothing. */
+/* Takes back an invite or link; false when it was before: cancelling again changes nothing. */
+static bool
+Cancel(const Workspace *team, const pg_uuid_t *id, Invite *invite)
+{
+	NullableDatum args[3] = {ArgUuid(&team->id), ArgUuid(id),
+							 ArgTime(GetCurrentStatementStartTimestamp())};
+	NullableDatum row[1];
+
+	if (LockInvite(team, id, invite))
+		return !invite->is_cancelled && QueryRun(&cancel_invite, args) > 0;
+	if (!QueryRow(&cancel_link, args, row, 1))
+		ErrorNotFound("invite", id);
+	return DatumGetBool(row[0].value);
+}
+
 PG_FUNCTION_INFO_V1(account_cancel_invite);
 Datum
 account_cancel_invite(PG_FUNCTION_ARGS)
 {
 	Workspace team;
 	Invite invite = {0};
-	NullableDatum args[3];
-	bool is_link;
 
 	ArgRequired(fcinfo, 0, "id");
 	(void) TeamLock(ROLE_ADMIN, &team);
-	args[0] = ArgUuid(&team.id);
-	args[1] = ArgDatum(PG_GETARG_DATUM(0));
-	args[2] = ArgTime(GetCurrentStatementStartTimestamp());
-	is_link = !LockInvite(&team, PG_GETARG_UUID_P(0), &invite);
-	if (invite.is_cancelled)
+	if (!Cancel(&team, PG_GETARG_UUID_P(0), &invite))
 		PG_RETURN_VOID();
-	if (QueryRun(is_link ? &cancel_link : &cancel_invite, args) == 0)
-		ErrorNotFound("invite", PG_GETARG_UUID_P(0));
 	DeleteTokens(&team, PG_GETARG_UUID_P(0));
 	WriteEvent(&team, PG_GETARG_UUID_P(0), invite.email, "cancelled");
 	PG_RETURN_VOID();

@@ -41,6 +41,16 @@ UPDATE account_data.members SET role = 'editor' WHERE user_id = :'ben' AND works
 SELECT account.act_as(:'vic');
 SELECT throws_ok(format('SELECT account.accept_invite(%L)', :'link'), '55000', 'invite is no longer valid', 'who made a link must still be an admin');
 
+-- Cancelling a link again changes nothing
+
+SELECT account.act_as(:'ann', :'team');
+SELECT account.create_invite_link('viewer', 1) AS gone \gset
+SELECT id AS gone_id FROM account.invites ORDER BY created_at DESC, id DESC LIMIT 1 \gset
+SELECT account.cancel_invite(:'gone_id');
+SELECT lives_ok(format('SELECT account.cancel_invite(%L)', :'gone_id'), 'a link may be cancelled twice');
+SELECT is((SELECT count(*) FROM account_data.events WHERE action = 'cancelled' AND resource_id = :'gone_id'), 1::bigint, 'it was cancelled once');
+SELECT throws_ok(format('SELECT account.accept_invite(%L)', :'gone'), 'P0002', 'invite does not exist', 'and is dead');
+
 -- Who was invited by email and comes by a link, takes one seat
 
 UPDATE account_data.members SET role = 'admin' WHERE user_id = :'ben' AND workspace_id = :'team';

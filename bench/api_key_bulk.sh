@@ -17,8 +17,7 @@ for keys in "${sizes[@]}"; do
 	interleave "$rounds" "$seconds" 1 \
 		"primary-key nested loop=bench/sql/bulk_pk.sql:$database" \
 		"FROM verify_api_key=bench/sql/bulk_verify.sql:$database" \
-		"verify_api_key in the target list=bench/sql/bulk_verify_target.sql:$database" \
-		"PL/pgSQL, pgcrypto, three tables=bench/sql/bulk_verify_plain.sql:$database"
+		"verify_api_key in the target list=bench/sql/bulk_verify_target.sql:$database"
 	per_key
 	for form in 'FROM verify_api_key' 'verify_api_key in the target list'; do
 		goal "time of $form, $keys keys" "$(awk -v r="${cpu_ratio_of[$form]}" 'BEGIN { printf "%.2f", 1 / r }')" \

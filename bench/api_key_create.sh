@@ -4,11 +4,12 @@
 # shellcheck source=bench/lib.sh
 . bench/lib.sh
 
-rounds=${BENCH_ROUNDS:-9}
+rounds=${BENCH_ROUNDS:-7}
 seconds=${BENCH_SECONDS:-1}
 
-sql -c 'DROP TABLE IF EXISTS people, plain_keys, plain_events' \
-	-c 'DELETE FROM account_data.users' -c 'DELETE FROM account_data.workspaces' 2>/dev/null
+sql -d postgres -c 'SET client_min_messages = warning' -c 'DROP DATABASE IF EXISTS people' \
+	-c 'CREATE DATABASE people'
+export PGDATABASE=people
 sql -f bench/sql/load_people.sql
 for clients in 2 8; do
 	title "making a key"

@@ -4,7 +4,7 @@
 # BENCH_SECONDS, BENCH_ROUNDS: longer runs. BENCH_KEYS: the large database, a million keys.
 
 seconds=${BENCH_SECONDS:-1}
-rounds=${BENCH_ROUNDS:-9}
+rounds=${BENCH_ROUNDS:-7}
 large=${BENCH_KEYS:-1000000}
 
 # key_database KEYS leaves in $database the name of a database that holds so many keys. It is kept

@@ -11,22 +11,27 @@ trap 'rm -rf "$bench_work"' EXIT
 # shellcheck disable=SC2120 # bench scripts pass options
 sql() { psql -XqAt -v ON_ERROR_STOP=1 "$@"; }
 
+read -r postmaster <"$(sql -c 'SHOW data_directory')/postmaster.pid"
+
 title() { printf '\n%s\n' "$*"; }
 
 # interleave ROUNDS SECONDS CLIENTS label=script.sql[:database [pgbench option...]] ...
-# Runs every candidate once in each round. Prints the medians of each one's tps and of the server's
-# CPU time a transaction, and for both the median of the per-round ratios to the first candidate,
-# the reference (more is better). On a busy machine the CPU time tells more. The ratios stay in
-# ratio_of[label] and cpu_ratio_of[label] for goal.
+# Runs every candidate once in each round, each round starting with another. Prints the medians of
+# each one's tps and of the server's CPU time a transaction, and for both the median of the
+# per-round ratios to the first candidate, the reference (more is better). On a busy machine the CPU
+# time tells more; give one script two labels to see what the machine makes of no difference. The
+# ratios stay in ratio_of[label] and cpu_ratio_of[label] for goal.
 interleave()
 {
-	local rounds=$1 seconds=$2 clients=$3 round candidate
+	local rounds=$1 seconds=$2 clients=$3 round i candidate candidates run
 	shift 3
+	candidates=("$@")
 	: >"$bench_work/rounds"
-	for ((round = 1; round <= rounds; round++)); do
-		for candidate in "$@"; do
-			printf '%s\t%s\t%s\n' "$round" "${candidate%%=*}" \
-				"$(pgbench_run "$seconds" "$clients" "${candidate#*=}")" >>"$bench_work/rounds"
+	for ((round = 0; round < rounds; round++)); do
+		for ((i = 0; i < $#; i++)); do
+			candidate=${candidates[(round + i) % $#]}
+			run=$(pgbench_run "$seconds" "$clients" "${candidate#*=}") || return 1
+			printf '%s\t%s\t%s\n' "$((round + 1))" "${candidate%%=*}" "$run" >>"$bench_work/rounds"
 		done
 	done
 	bench_medians <"$bench_work/rounds" >"$bench_work/medians"
@@ -37,29 +42,35 @@ interleave()
 # stops the script with pgbench's own words.
 pgbench_run() # seconds clients script.sql[:database [option...]]
 {
-	local seconds=$1 clients=$2 script=${3%%:*} database=$PGDATABASE words=() threads before
+	local seconds=$1 clients=$2 script=${3%%:*} database=$PGDATABASE words=() threads before after
 	[[ $3 != *:* ]] || read -ra words <<<"${3#*:}"
 	[[ -z ${words[0]-} || ${words[0]} == -* ]] || { database=${words[0]}; words=("${words[@]:1}"); }
 	threads=$((clients < $(nproc) ? clients : $(nproc)))
-	before=$(server_ticks)
+	before=$(server_ticks) || return 1
 	pgbench -n -M prepared -T "$seconds" -c "$clients" -j "$threads" -f "$script" "${words[@]}" \
 		"$database" >"$bench_work/pgbench" 2>&1 || { cat "$bench_work/pgbench" >&2; return 1; }
-	awk -v us="$((($(server_ticks) - before) * 1000000 / $(getconf CLK_TCK)))" '
+	after=$(server_ticks) || return 1
+	awk -v us="$(((after - before) * 1000000 / $(getconf CLK_TCK)))" '
 		/^number of transactions actually processed/ { n = $NF }
 		/^tps = / { printf "%s\t%.4f", $3, us / n }' "$bench_work/pgbench"
 }
 
-# CPU time of all backends that have ended; waits until no client but this one is left.
+# CPU time of all backends that have ended. It counts only once the postmaster has reaped them, and
+# until then their command line is empty; to go on earlier would charge it to the next candidate.
 server_ticks()
 {
-	local others=1
-	[[ -n ${postmaster-} ]] || read -r postmaster <"$(sql -c 'SHOW data_directory')/postmaster.pid"
-	while ((others)); do
-		others=$(sql -c "SELECT count(*) FROM pg_stat_activity
-			WHERE backend_type IN ('client backend', 'autovacuum worker') AND pid <> pg_backend_pid()")
+	local tries=500 children child command
+	while ((tries--)); do
+		read -ra children <"/proc/$postmaster/task/$postmaster/children" || true
+		for child in "${children[@]}"; do
+			command=$(tr '\0' ' ' 2>/dev/null <"/proc/$child/cmdline") || command=
+			[[ -n $command && $command != *'[local]'* ]] || { sleep .02; continue 2; }
+		done
+		awk '{ print $16 + $17 }' "/proc/$postmaster/stat"
+		return
 	done
-	sleep .05
-	awk '{ print $16 + $17 }' "/proc/$postmaster/stat"
+	echo "a client is still connected to the bench cluster" >&2
+	return 1
 }
 
 # round label tps cpu -> label, median tps, its median ratio, median cpu, its median ratio; in the

@@ -31,6 +31,13 @@ CREATE TABLE pgbench_accounts (aid integer NOT NULL, bid integer, abalance integ
 INSERT INTO pgbench_accounts SELECT i, 1, 0, '' FROM generate_series(1, :keys) i;
 ALTER TABLE pgbench_accounts ADD PRIMARY KEY (aid);
 
+-- What a key proves, as a row of so many columns by its primary key.
+CREATE TABLE answers AS
+SELECT row_number() OVER (ORDER BY api_key_id)::integer AS aid, user_id, service_account_id,
+       workspace_id, role, 'api_key'::account.proof AS proof, api_key_id AS credential_id, scopes, region
+  FROM account_data.api_key_digests;
+ALTER TABLE answers ADD PRIMARY KEY (aid);
+
 -- The same work as people write it today.
 CREATE SCHEMA plain;
 CREATE TABLE plain.users (id uuid PRIMARY KEY, name text NOT NULL, region text NOT NULL);

@@ -1,4 +1,7 @@
 -- A thousand people who make keys, and where the reference writes: two tables with a primary key.
+
+SET client_min_messages = warning;
+CREATE EXTENSION account;
 CREATE TABLE people AS
 SELECT n, account.sign_up('person-' || n, 'person-' || n || '@example.com', 'us') AS user_id
   FROM generate_series(1, 1000) n;

@@ -20,6 +20,7 @@
 #include "utils/rel.h"
 
 #include "access/role.h"
+#include "base/args.h"
 #include "base/errors.h"
 #include "base/query.h"
 
@@ -77,21 +78,12 @@ Column(TriggerData *trigger, const char *name)
 	return result;
 }
 
-static TriggerData *
-RowTrigger(FunctionCallInfo fcinfo)
-{
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-						errmsg("this function is for triggers only")));
-	return (TriggerData *) fcinfo->context;
-}
-
 /* BEFORE UPDATE of its key ON members: the keys made under a membership stay behind. */
 PG_FUNCTION_INFO_V1(account_member_guard);
 Datum
 account_member_guard(PG_FUNCTION_ARGS)
 {
-	(void) RowTrigger(fcinfo);
+	(void) ArgTrigger(fcinfo);
 	ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
 					errmsg("membership cannot be moved to another workspace or user"),
 					errhint("Delete it and make another.")));
@@ -117,7 +109,7 @@ PG_FUNCTION_INFO_V1(account_member_changed);
 Datum
 account_member_changed(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = RowTrigger(fcinfo);
+	TriggerData *trigger = ArgTrigger(fcinfo);
 	NullableDatum args[3] = {Column(trigger, "workspace_id"), Column(trigger, "user_id")};
 
 	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
@@ -139,7 +131,7 @@ PG_FUNCTION_INFO_V1(account_service_account_changed);
 Datum
 account_service_account_changed(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = RowTrigger(fcinfo);
+	TriggerData *trigger = ArgTrigger(fcinfo);
 	NullableDatum args[3] = {Column(trigger, "workspace_id"), ArgNull(), Column(trigger, "id")};
 
 	Follow(args);
@@ -152,7 +144,7 @@ PG_FUNCTION_INFO_V1(account_workspace_changed);
 Datum
 account_workspace_changed(PG_FUNCTION_ARGS)
 {
-	NullableDatum args[3] = {Column(RowTrigger(fcinfo), "id"), ArgNull(), ArgNull()};
+	NullableDatum args[3] = {Column(ArgTrigger(fcinfo), "id"), ArgNull(), ArgNull()};
 
 	QueryRun(&follow, args);
 	RoleChanged();
@@ -164,7 +156,7 @@ PG_FUNCTION_INFO_V1(account_secret_deleted);
 Datum
 account_secret_deleted(PG_FUNCTION_ARGS)
 {
-	NullableDatum args[1] = {Column(RowTrigger(fcinfo), "id")};
+	NullableDatum args[1] = {Column(ArgTrigger(fcinfo), "id")};
 
 	QueryRun(&forget_digest, args);
 	RoleChanged();
@@ -176,7 +168,7 @@ PG_FUNCTION_INFO_V1(account_credential_deleted);
 Datum
 account_credential_deleted(PG_FUNCTION_ARGS)
 {
-	NullableDatum args[1] = {Column(RowTrigger(fcinfo), "id")};
+	NullableDatum args[1] = {Column(ArgTrigger(fcinfo), "id")};
 
 	QueryRun(&forget_use, args);
 	RoleChanged();

@@ -180,6 +180,15 @@ HoldsUntil(Principal *p)
 	return Min(until, membership.until);
 }
 
+/* Not inline, so that what runs for every row stays short. */
+static pg_noinline void
+CheckAgain(uint64 generation)
+{
+	checked.until = HoldsUntil(acting);
+	checked.of = acting;
+	checked.generation = generation;
+}
+
 /* Who is acting, with the role they have now; NULL when nobody is. */
 const Principal *
 PrincipalCurrent(void)
@@ -190,12 +199,8 @@ PrincipalCurrent(void)
 		return NULL;
 	generation = RoleGeneration();
 	if (checked.of != acting || checked.generation != generation)
-	{
-		checked.until = HoldsUntil(acting);
-		checked.of = acting;
-		checked.generation = generation;
-	}
-	return checked.until > GetCurrentStatementStartTimestamp() ? acting : NULL;
+		CheckAgain(generation);
+	return RoleLasts(checked.until) ? acting : NULL;
 }
 
 const Principal *

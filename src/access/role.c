@@ -18,7 +18,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 
@@ -30,26 +29,66 @@
 #include "base/query.h"
 #include "base/uuid.h"
 
-/* A person with more workspaces than this starts over with an empty map. */
-#define MAX_CACHED_ROLES 16384
+/* With more workspaces than this the map starts over empty. */
+#define MAX_MAPPED_ROLES 16384
 
 #define MEMBER_WORKSPACE_ID_ATTNUM 1
 #define MEMBER_ROLE_ATTNUM 3
 #define WORKSPACE_MEMBERS_UNTIL_ATTNUM 7
 
+/*
+ * What the acting person is in the workspaces that were asked for.  An entry
+ * counts while its epoch is the map's, so a new person or generation makes all
+ * of them stale without a look at any.
+ */
 typedef struct RoleEntry
 {
 	pg_uuid_t workspace_id; /* hash key */
-	Membership membership;
+	TimestampTz until;
+	uint64 epoch;
+	int8 role;
+	char status; /* simplehash's own */
 } RoleEntry;
 
-/* The acting person's roles, looked up as they are asked for. */
+static inline uint32
+HashUuid(const pg_uuid_t *uuid)
+{
+	uint64 half[2];
+
+	memcpy(half, uuid, UUID_LEN);
+	half[0] ^= half[1];
+	half[0] ^= half[0] >> 32;
+	return (uint32) ((half[0] * UINT64CONST(0x9E3779B97F4A7C15)) >> 32);
+}
+
+#define SH_PREFIX rolemap
+#define SH_ELEMENT_TYPE RoleEntry
+#define SH_KEY_TYPE pg_uuid_t
+#define SH_KEY workspace_id
+#define SH_HASH_KEY(map, key) HashUuid(&(key))
+#define SH_EQUAL(map, a, b) UuidEqual(&(a), &(b))
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
 static struct
 {
-	HTAB *map;
-	pg_uuid_t user_id;
+	rolemap_hash *map;
+	uint64 epoch;
+	pg_uuid_t user_id; /* whose epoch it is, and under which generation */
 	uint64 generation;
 } roles;
+
+/* What workspace_ids() gave last; the planner asks for it with every plan, a join with every loop. */
+static struct
+{
+	ArrayType *ids;
+	AccountRole min_role;
+	pg_uuid_t user_id;
+	uint64 generation;
+	TimestampTz until;
+} list;
 
 static uint64 role_generation = 1;
 static Oid members_oid = InvalidOid;
@@ -72,15 +111,19 @@ RoleInit(void)
 	CacheRegisterRelcacheCallback(RelationChanged, (Datum) 0);
 }
 
-static Oid
+static pg_noinline void
+FindMembers(void)
+{
+	members_oid = CatalogTable("members");
+	members_generation = CatalogGeneration();
+	role_generation++;
+}
+
+static inline Oid
 MembersOid(void)
 {
 	if (members_generation != CatalogGeneration() || !OidIsValid(members_oid))
-	{
-		members_oid = CatalogTable("members");
-		members_generation = CatalogGeneration();
-		role_generation++;
-	}
+		FindMembers();
 	return members_oid;
 }
 
@@ -167,38 +210,42 @@ MembershipRequire(const pg_uuid_t *workspace_id, const pg_uuid_t *user_id)
 	return membership;
 }
 
-static void
-EmptyMap(const Principal *p, uint64 generation)
+/* Reads a membership into the map. */
+static pg_noinline const RoleEntry *
+MapMembership(const Principal *p, const pg_uuid_t *workspace_id)
 {
-	HASHCTL control = {
-		.keysize = UUID_LEN, .entrysize = sizeof(RoleEntry), .hcxt = TopMemoryContext};
+	uint64 epoch = roles.epoch;
+	Membership membership = MembershipOf(workspace_id, &p->actor_id);
+	RoleEntry *entry;
+	bool found;
 
-	if (roles.map != NULL)
-		hash_destroy(roles.map);
-	roles.map = hash_create("account roles", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	roles.user_id = p->actor_id;
-	roles.generation = generation;
+	if (roles.map == NULL)
+		roles.map = rolemap_create(TopMemoryContext, 64, NULL);
+	else if (roles.map->members >= MAX_MAPPED_ROLES)
+		rolemap_reset(roles.map);
+	entry = rolemap_insert(roles.map, *workspace_id, &found);
+	entry->until = membership.until;
+	entry->role = membership.role;
+	entry->epoch = epoch;
+	return entry;
 }
 
-/* The acting person's role in any workspace, through the map. */
-static const Membership *
-CachedMembership(const Principal *p, const pg_uuid_t *workspace_id)
+/* The acting person's role in any workspace, as of the generation that PrincipalCurrent() saw. */
+static const RoleEntry *
+MappedMembership(const Principal *p, const pg_uuid_t *workspace_id)
 {
-	uint64 generation = RoleGeneration();
-	RoleEntry *entry;
-	Membership membership;
+	const RoleEntry *entry;
 
-	if (roles.map == NULL || roles.generation != generation ||
-		!UuidEqual(&roles.user_id, &p->actor_id) ||
-		hash_get_num_entries(roles.map) >= (long) MAX_CACHED_ROLES)
-		EmptyMap(p, generation);
-	entry = hash_search(roles.map, workspace_id, HASH_FIND, NULL);
-	if (entry != NULL)
-		return &entry->membership;
-	membership = MembershipOf(workspace_id, &p->actor_id);
-	entry = hash_search(roles.map, workspace_id, HASH_ENTER, NULL);
-	entry->membership = membership;
-	return &entry->membership;
+	if (roles.generation != role_generation || !UuidEqual(&roles.user_id, &p->actor_id))
+	{
+		roles.generation = role_generation;
+		roles.user_id = p->actor_id;
+		roles.epoch++;
+	}
+	entry = roles.map == NULL ? NULL : rolemap_lookup(roles.map, *workspace_id);
+	if (entry == NULL || entry->epoch != roles.epoch)
+		entry = MapMembership(p, workspace_id);
+	return entry;
 }
 
 PG_FUNCTION_INFO_V1(account_has_role);
@@ -222,7 +269,7 @@ account_has_role_in(PG_FUNCTION_ARGS)
 	pg_uuid_t *workspace_id = PG_GETARG_UUID_P(0);
 	AccountRole min_role = CatalogEnumMember(ENUM_ROLE, PG_GETARG_OID(1));
 	const Principal *p = PrincipalCurrent();
-	const Membership *membership;
+	const RoleEntry *entry;
 
 	if (p == NULL)
 		PG_RETURN_BOOL(false);
@@ -230,35 +277,71 @@ account_has_role_in(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(p->role >= min_role);
 	if (p->proof == PROOF_API_KEY)
 		PG_RETURN_BOOL(false);
-	membership = CachedMembership(p, workspace_id);
-	PG_RETURN_BOOL(membership->role >= min_role &&
-				   membership->until > GetCurrentStatementStartTimestamp());
+	entry = MappedMembership(p, workspace_id);
+	PG_RETURN_BOOL(entry->role >= (int) min_role && RoleLasts(entry->until));
 }
 
-/* The workspaces a person has that role in and access to now. */
-static ArrayBuildState *
-WorkspacesOf(const pg_uuid_t *user_id, AccountRole min_role)
+/*
+ * The workspaces a person has that role in and access to now, and until when
+ * that is all of them at the most.
+ */
+static ArrayType *
+WorkspacesOf(const pg_uuid_t *user_id, AccountRole min_role, TimestampTz *until)
 {
 	ArrayBuildState *ids = initArrayResult(UUIDOID, CurrentMemoryContext, false);
 	ScanKeyData key;
 	LookupScan scan;
 	TupleTableSlot *slot;
 
+	*until = DT_NOEND;
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(user_id));
 	for (slot = LookupBegin(&scan, &member_by_user, &key, 1, true); slot != NULL;
 		 slot = LookupNext(&scan))
 	{
 		AccountRole role = SlotRole(slot);
-		Datum id;
 		bool isnull;
+		Datum id = slot_getattr(slot, MEMBER_WORKSPACE_ID_ATTNUM, &isnull);
+		TimestampTz ends;
 
-		id = slot_getattr(slot, MEMBER_WORKSPACE_ID_ATTNUM, &isnull);
-		if (role >= min_role && (role == ROLE_OWNER || MembersUntil(DatumGetUUIDP(id)) >
-														   GetCurrentStatementStartTimestamp()))
-			ids = accumArrayResult(ids, id, false, UUIDOID, CurrentMemoryContext);
+		if (role < min_role)
+			continue;
+		ends = role == ROLE_OWNER ? DT_NOEND : MembersUntil(DatumGetUUIDP(id));
+		if (!RoleLasts(ends))
+			continue;
+		ids = accumArrayResult(ids, id, false, UUIDOID, CurrentMemoryContext);
+		*until = Min(*until, ends);
 	}
 	LookupEnd(&scan);
-	return ids;
+	return DatumGetArrayTypeP(makeArrayResult(ids, CurrentMemoryContext));
+}
+
+static void
+ListWorkspaces(const Principal *p, AccountRole min_role)
+{
+	uint64 generation = role_generation;
+	TimestampTz until;
+	ArrayType *ids = WorkspacesOf(&p->actor_id, min_role, &until);
+	ArrayType *kept = MemoryContextAlloc(TopMemoryContext, VARSIZE(ids));
+
+	memcpy(kept, ids, VARSIZE(ids));
+	pfree(ids);
+	if (list.ids != NULL)
+		pfree(list.ids);
+	list.ids = kept;
+	list.min_role = min_role;
+	list.user_id = p->actor_id;
+	list.generation = generation;
+	list.until = until;
+}
+
+/* A copy of the list: the next generation may replace it while a scan is at work with it. */
+static ArrayType *
+ListedWorkspaces(const Principal *p, AccountRole min_role)
+{
+	if (list.ids == NULL || list.min_role != min_role || !UuidEqual(&list.user_id, &p->actor_id) ||
+		list.generation != role_generation || !RoleLasts(list.until))
+		ListWorkspaces(p, min_role);
+	return memcpy(palloc(VARSIZE(list.ids)), list.ids, VARSIZE(list.ids));
 }
 
 /* The workspaces where who is acting has that role or a greater one. */
@@ -276,8 +359,7 @@ RoleWorkspaces(AccountRole min_role)
 		return construct_array(&own, p->role >= min_role ? 1 : 0, UUIDOID, UUID_LEN, false,
 							   TYPALIGN_CHAR);
 	}
-	return DatumGetArrayTypeP(
-		makeArrayResult(WorkspacesOf(&p->actor_id, min_role), CurrentMemoryContext));
+	return ListedWorkspaces(p, min_role);
 }
 
 PG_FUNCTION_INFO_V1(account_workspace_ids);

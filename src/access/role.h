@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "utils/array.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
@@ -20,6 +21,13 @@ typedef struct Membership
 	AccountRole role;
 	TimestampTz until; /* DT_NOBEGIN: no access now; DT_NOEND: no end in sight */
 } Membership;
+
+/* Whether access that ends then is still given; has_role asks for every row, mostly of no end. */
+static inline bool
+RoleLasts(TimestampTz until)
+{
+	return until == DT_NOEND || until > GetCurrentStatementStartTimestamp();
+}
 
 extern void RoleInit(void);
 extern uint64 RoleGeneration(void);

@@ -133,6 +133,16 @@ ResultDesc(FunctionCallInfo fcinfo)
 	return BlessTupleDesc(desc);
 }
 
+/* What a trigger function was called for. */
+TriggerData *
+ArgTrigger(FunctionCallInfo fcinfo)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("this function is for triggers only")));
+	return (TriggerData *) fcinfo->context;
+}
+
 /* A row of the function's declared result type. */
 Datum
 ResultRow(FunctionCallInfo fcinfo, Datum *values, bool *nulls)

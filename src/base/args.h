@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "commands/trigger.h"
 #include "fmgr.h"
 #include "utils/array.h"
 #include "utils/timestamp.h"
@@ -20,6 +21,7 @@ extern void ArgArray(ArrayType *array, const char *what, int max_elements);
 extern bool ArgIntervalFits(const Interval *interval);
 extern TimestampTz ArgTimeFromNow(FunctionCallInfo fcinfo, int n, const char *what);
 extern AccountRole ArgGetRole(FunctionCallInfo fcinfo, int n, const char *what);
+extern TriggerData *ArgTrigger(FunctionCallInfo fcinfo);
 extern Datum ResultRow(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 
 /* The first element of an array without nulls. */

@@ -138,14 +138,35 @@ CatalogEnumOid(CatalogEnum type, int member)
 	return catalog.members[type][member];
 }
 
+/* -1 when nothing is loaded or the enum has no such member. */
+static inline int
+LoadedMember(CatalogEnum type, Oid oid)
+{
+	for (int i = 0; catalog.is_loaded && i < enums[type].members; i++)
+		if (catalog.members[type][i] == oid)
+			return i;
+	return -1;
+}
+
+static pg_noinline int
+LoadMember(CatalogEnum type, Oid oid)
+{
+	int member;
+
+	Load();
+	member = LoadedMember(type, oid);
+	if (member >= 0)
+		return member;
+	elog(ERROR, "enum value %u is not of account.%s", oid, enums[type].name);
+}
+
+/* Short, because policies ask for every row. */
 int
 CatalogEnumMember(CatalogEnum type, Oid oid)
 {
-	Load();
-	for (int i = 0; i < enums[type].members; i++)
-		if (catalog.members[type][i] == oid)
-			return i;
-	elog(ERROR, "enum value %u is not of account.%s", oid, enums[type].name);
+	int member = LoadedMember(type, oid);
+
+	return likely(member >= 0) ? member : LoadMember(type, oid);
 }
 
 const char *

@@ -430,20 +430,11 @@ LedgerErase(const pg_uuid_t *workspace_id)
 	PG_END_TRY();
 }
 
-static TriggerData *
-TriggerCall(FunctionCallInfo fcinfo)
-{
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-						errmsg("this function is for triggers only")));
-	return (TriggerData *) fcinfo->context;
-}
-
 PG_FUNCTION_INFO_V1(account_transaction_guard);
 Datum
 account_transaction_guard(PG_FUNCTION_ARGS)
 {
-	(void) TriggerCall(fcinfo);
+	(void) ArgTrigger(fcinfo);
 	if (!is_erasing)
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
 						errmsg("transactions cannot be changed or deleted"),
@@ -455,7 +446,7 @@ PG_FUNCTION_INFO_V1(account_wallet_deleted);
 Datum
 account_wallet_deleted(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = TriggerCall(fcinfo);
+	TriggerData *trigger = ArgTrigger(fcinfo);
 	bool isnull;
 	Datum id = heap_getattr(trigger->tg_trigtuple, 1, RelationGetDescr(trigger->tg_relation),
 							&isnull);

@@ -249,9 +249,7 @@ PG_FUNCTION_INFO_V1(account_user_guard);
 Datum
 account_user_guard(PG_FUNCTION_ARGS)
 {
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-						errmsg("this function is for triggers only")));
+	(void) ArgTrigger(fcinfo);
 	ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
 					errmsg("username and region of a user cannot be changed")));
 }

@@ -20,6 +20,7 @@
 #include "utils/rel.h"
 
 #include "access/principal.h"
+#include "base/args.h"
 #include "base/errors.h"
 #include "base/query.h"
 #include "base/uuid.h"
@@ -332,9 +333,7 @@ TrashFlush(TrashWriter *writer)
 static TriggerData *
 TriggerOf(FunctionCallInfo fcinfo)
 {
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-						errmsg("this function is for triggers only")));
+	(void) ArgTrigger(fcinfo);
 	return (TriggerData *) fcinfo->context;
 }
 

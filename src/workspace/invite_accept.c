@@ -250,13 +250,10 @@ PG_FUNCTION_INFO_V1(account_invite_deleted);
 Datum
 account_invite_deleted(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TriggerData *trigger = ArgTrigger(fcinfo);
 	TupleDesc desc;
 	NullableDatum args[2];
 
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-						errmsg("this function is for triggers only")));
 	desc = RelationGetDescr(trigger->tg_relation);
 	args[0].value = heap_getattr(trigger->tg_trigtuple, 1, desc, &args[0].isnull);
 	args[1].value = heap_getattr(trigger->tg_trigtuple, 2, desc, &args[1].isnull);

@@ -281,13 +281,10 @@ PG_FUNCTION_INFO_V1(account_owner_check);
 Datum
 account_owner_check(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TriggerData *trigger = ArgTrigger(fcinfo);
 	NullableDatum args[1];
 	NullableDatum row[1];
 
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-						errmsg("this function is for triggers only")));
 	args[0].value = heap_getattr(trigger->tg_trigtuple, 1, RelationGetDescr(trigger->tg_relation),
 								 &args[0].isnull);
 	if (QueryRow(&has_no_owner, args, row, 1) && DatumGetBool(row[0].value))

@@ -1,0 +1,4 @@
+BEGIN;
+SELECT account.act_as(:who::uuid);
+SELECT count(*) FROM things;
+COMMIT;

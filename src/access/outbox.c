@@ -432,27 +432,12 @@ account_mark_failed(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-static void
-ListDead(const NullableDatum *row, void *state)
-{
-	ReturnSetInfo *result = state;
-	Datum values[9];
-	bool nulls[9];
-
-	for (int i = 0; i < 9; i++)
-	{
-		values[i] = row[i].value;
-		nulls[i] = row[i].isnull;
-	}
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-}
-
 PG_FUNCTION_INFO_V1(account_dead_letters);
 Datum
 account_dead_letters(PG_FUNCTION_ARGS)
 {
 	InitMaterializedSRF(fcinfo, 0);
-	QueryEach(&list_dead, NULL, 9, ListDead, fcinfo->resultinfo);
+	QueryEach(&list_dead, NULL, 9, ResultPut, fcinfo->resultinfo);
 	return (Datum) 0;
 }
 

@@ -15,6 +15,7 @@
 
 #include "base/args.h"
 #include "base/errors.h"
+#include "base/query.h"
 
 void
 ArgRequired(FunctionCallInfo fcinfo, int n, const char *what)
@@ -141,6 +142,23 @@ ArgTrigger(FunctionCallInfo fcinfo)
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("this function is for triggers only")));
 	return (TriggerData *) fcinfo->context;
+}
+
+/* Adds a row to what a function returns, a ReturnSetInfo; QueryEach() can call it. */
+void
+ResultPut(const NullableDatum *row, void *result)
+{
+	ReturnSetInfo *info = result;
+	Datum values[QUERY_MAX_COLUMNS];
+	bool nulls[QUERY_MAX_COLUMNS];
+
+	Assert(info->setDesc->natts <= QUERY_MAX_COLUMNS);
+	for (int i = 0; i < info->setDesc->natts; i++)
+	{
+		values[i] = row[i].value;
+		nulls[i] = row[i].isnull;
+	}
+	tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
 }
 
 /* A row of the function's declared result type. */

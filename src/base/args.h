@@ -22,6 +22,7 @@ extern bool ArgIntervalFits(const Interval *interval);
 extern TimestampTz ArgTimeFromNow(FunctionCallInfo fcinfo, int n, const char *what);
 extern AccountRole ArgGetRole(FunctionCallInfo fcinfo, int n, const char *what);
 extern TriggerData *ArgTrigger(FunctionCallInfo fcinfo);
+extern void ResultPut(const NullableDatum *row, void *result);
 extern Datum ResultRow(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 
 /* The first element of an array without nulls. */

@@ -191,21 +191,6 @@ CheckBucket(FunctionCallInfo fcinfo)
 						errdetail("A report has at most " MAX_BUCKETS " buckets.")));
 }
 
-static void
-PutUsage(const NullableDatum *row, void *state)
-{
-	ReturnSetInfo *result = state;
-	Datum values[4];
-	bool nulls[4];
-
-	for (int i = 0; i < 4; i++)
-	{
-		values[i] = row[i].value;
-		nulls[i] = row[i].isnull;
-	}
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-}
-
 PG_FUNCTION_INFO_V1(account_usage_report);
 Datum
 account_usage_report(PG_FUNCTION_ARGS)
@@ -221,7 +206,7 @@ account_usage_report(PG_FUNCTION_ARGS)
 	args[2] = ArgDatum(PG_GETARG_DATUM(1));
 	args[3] = ArgDatum(PG_GETARG_DATUM(2));
 	args[4] = PG_ARGISNULL(3) ? ArgNull() : ArgDatum(PG_GETARG_DATUM(3));
-	QueryEach(&read_usage, args, 4, PutUsage, fcinfo->resultinfo);
+	QueryEach(&read_usage, args, 4, ResultPut, fcinfo->resultinfo);
 	return (Datum) 0;
 }
 

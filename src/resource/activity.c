@@ -107,21 +107,6 @@ static Statement count_unseen = {
 		   "  LIMIT 1000) unseen",
 };
 
-static void
-AddRow(const NullableDatum *row, void *state)
-{
-	ReturnSetInfo *result = state;
-	Datum values[ACTIVITY_COLUMNS];
-	bool nulls[ACTIVITY_COLUMNS];
-
-	for (int i = 0; i < ACTIVITY_COLUMNS; i++)
-	{
-		values[i] = row[i].value;
-		nulls[i] = row[i].isnull;
-	}
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-}
-
 /* The first id of a time, or the greatest there is. */
 static pg_uuid_t *
 IdAt(TimestampTz at, int64 slack)
@@ -180,7 +165,7 @@ account_activity_page(PG_FUNCTION_ARGS)
 	args[8] = ArgText(ArgOptionalText(fcinfo, 4));
 	args[9] = ArgText(ArgOptionalText(fcinfo, 5));
 	args[10] = ArgDatum(Int32GetDatum(size));
-	QueryEach(&read_page, args, ACTIVITY_COLUMNS, AddRow, fcinfo->resultinfo);
+	QueryEach(&read_page, args, ACTIVITY_COLUMNS, ResultPut, fcinfo->resultinfo);
 	return (Datum) 0;
 }
 

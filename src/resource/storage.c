@@ -86,21 +86,6 @@ AddTable(const NullableDatum *row, void *state)
 	MemoryContextSwitchTo(old);
 }
 
-static void
-AddRow(const NullableDatum *row, void *state)
-{
-	ReturnSetInfo *result = state;
-	Datum values[6];
-	bool nulls[6];
-
-	for (int i = 0; i < 6; i++)
-	{
-		values[i] = row[i].value;
-		nulls[i] = row[i].isnull;
-	}
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-}
-
 PG_FUNCTION_INFO_V1(account_largest_items);
 Datum
 account_largest_items(PG_FUNCTION_ARGS)
@@ -121,6 +106,6 @@ account_largest_items(PG_FUNCTION_ARGS)
 	args[0] = ArgUuid(&p->workspace_id);
 	args[1] = ArgDatum(OidInputFunctionCall(F_JSONB_IN, largest.rows.data, JSONBOID, -1));
 	args[2] = ArgDatum(Int32GetDatum(largest.n));
-	QueryEach(&merge, args, 6, AddRow, fcinfo->resultinfo);
+	QueryEach(&merge, args, 6, ResultPut, fcinfo->resultinfo);
 	return (Datum) 0;
 }

@@ -116,21 +116,6 @@ account_delete_team(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-static void
-PutTeam(const NullableDatum *row, void *state)
-{
-	ReturnSetInfo *result = state;
-	Datum values[4];
-	bool nulls[4];
-
-	for (int i = 0; i < 4; i++)
-	{
-		values[i] = row[i].value;
-		nulls[i] = row[i].isnull;
-	}
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-}
-
 PG_FUNCTION_INFO_V1(account_joinable_teams);
 Datum
 account_joinable_teams(PG_FUNCTION_ARGS)
@@ -139,7 +124,7 @@ account_joinable_teams(PG_FUNCTION_ARGS)
 	NullableDatum args[1] = {ArgUuid(&p->actor_id)};
 
 	InitMaterializedSRF(fcinfo, 0);
-	QueryEach(&find_joinable, args, 4, PutTeam, fcinfo->resultinfo);
+	QueryEach(&find_joinable, args, 4, ResultPut, fcinfo->resultinfo);
 	return (Datum) 0;
 }
 

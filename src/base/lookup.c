@@ -61,18 +61,27 @@ Resolve(Lookup *lookup)
 	lookup->is_resolved = true;
 }
 
+/* Whether this transaction, at this savepoint, has them locked since an earlier read. */
+static bool
+IsLocked(const Lookup *lookup)
+{
+	return lookup->is_resolved && lookup->generation == CatalogGeneration() &&
+		   lookup->locked_by == AccountLocalTransaction() &&
+		   lookup->locked_at == GetCurrentSubTransactionId();
+}
+
 /* Locks both relations; taking a lock may reveal that the names moved on. */
 static void
 LockRelations(Lookup *lookup)
 {
-	for (;;)
+	while (!IsLocked(lookup))
 	{
 		if (!lookup->is_resolved || lookup->generation != CatalogGeneration())
 			Resolve(lookup);
 		LockRelationOid(lookup->table_oid, AccessShareLock);
 		LockRelationOid(lookup->index_oid, AccessShareLock);
-		if (lookup->is_resolved && lookup->generation == CatalogGeneration())
-			return;
+		lookup->locked_by = AccountLocalTransaction();
+		lookup->locked_at = GetCurrentSubTransactionId();
 	}
 }
 

@@ -25,6 +25,9 @@ typedef struct Lookup
 	Oid index_oid;
 	bool is_resolved;
 	uint64 generation;
+	/* who locked both last; locks stay to the end of that */
+	LocalTransactionId locked_by;
+	SubTransactionId locked_at;
 	struct Lookup *next; /* those the relcache callback knows */
 	bool is_registered;
 } Lookup;

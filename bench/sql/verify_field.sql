@@ -1,0 +1,2 @@
+\set key random(1, :keys) + 1000000000
+SELECT (account.verify_api_key('ul_000000000000000000000000000000' || :key)).workspace_id;

@@ -6,6 +6,7 @@
  * before it commits, adds one link for each workspace.  Only then does it take
  * the lock of the workspace's chain, in the order of workspaces and after every
  * other lock, so that chains neither fork nor make anybody wait for a deadlock.
+ * It does not hold that lock while the commit is flushed: see early_release.c.
  *
  * The running hash follows savepoints: what was rolled back is in no link.
  */
@@ -18,6 +19,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "access/early_release.h"
 #include "access/event_chain.h"
 #include "base/crypto.h"
 #include "base/errors.h"
@@ -159,7 +161,6 @@ WriteLinks(void)
 	for (const Link *link = NextLink(NULL); link != NULL; link = NextLink(link))
 		WriteLink(link);
 	PopActiveSnapshot();
-	links = NULL;
 }
 
 static void
@@ -168,9 +169,17 @@ AtTransactionEnd(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
-		case XACT_EVENT_PRE_PREPARE:
-			if (links != NULL)
+			if (NextLink(NULL) != NULL)
+			{
 				WriteLinks();
+				EarlyRelease();
+			}
+			links = NULL;
+			break;
+		case XACT_EVENT_PRE_PREPARE:
+			if (NextLink(NULL) != NULL)
+				WriteLinks();
+			links = NULL;
 			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_PREPARE:

@@ -1,6 +1,11 @@
 # shellcheck shell=bash
 # Debian packages: deciding in one dpkg-query that all are there, installing those that are not.
 
+# The PostgreSQL that is built for and run: PG_MAJOR, or the one this Debian has.
+if [[ -z $major ]]; then
+	if grep -qs '^VERSION_ID="13"' /etc/os-release; then major=17; else major=15; fi
+fi
+
 # shellcheck disable=SC2034 # used by dev
 build_packages=(
 	build-essential
@@ -8,10 +13,10 @@ build_packages=(
 	libssl-dev
 	libtap-parser-sourcehandler-pgtap-perl
 	perl
-	postgresql-15
-	postgresql-15-cron
-	postgresql-15-pgtap
-	postgresql-server-dev-15
+	postgresql-$major
+	postgresql-$major-cron
+	postgresql-$major-pgtap
+	postgresql-server-dev-$major
 	rsync
 )
 
@@ -24,7 +29,7 @@ package_versions() # package...
 need_packages() # package...
 {
 	local installed package missing=() as_root=()
-	command -v dpkg-query >/dev/null || die "this script needs Debian 12"
+	command -v dpkg-query >/dev/null || die "this script needs Debian"
 	installed=$(package_versions "$@")
 	for package in "$@"; do
 		[[ $'\n'$installed == *$'\n'"$package "* ]] || missing+=("$package")

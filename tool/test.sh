@@ -72,13 +72,13 @@ run_pgtap() # file...
 
 run_tap() # file...
 {
-	local out=$dev/test
+	local out=$dev/test data=$dev/test/tap/tmp_check
 	say "prove: ${#} TAP files"
 	in_build \
 		PERL5LIB="$(pg_test assert)/perl:$dev/build/assert/test/lib:$dev/build/assert/test/fault/lib" \
 		PG_REGRESS="$(pg_test assert)/regress/pg_regress" \
 		PG_ISOLATION_REGRESS="$(pg_test assert)/isolation/pg_isolation_regress" \
-		TESTDIR="$out/tap" PG_TEST_PORT_DIR="$out/ports" \
+		TESTDIR="$out/tap" TESTDATADIR="$data" TESTLOGDIR="$data/log" PG_TEST_PORT_DIR="$out/ports" \
 		ACCOUNT_OUTPUT="$out/output" ACCOUNT_ONLY="${only[*]}" \
 		prove "$@"
 }
@@ -86,7 +86,7 @@ run_tap() # file...
 # Runs with the settings and the command given, as the server's user, in the built copy.
 in_build() # [name=value...] command [argument...]
 {
-	as_server mkdir -p "$dev/test/tap" "$dev/test/output"
+	as_server mkdir -p "$dev/test/tap/tmp_check/log" "$dev/test/output"
 	as_server env -C "$dev/build/assert" PATH="$(pg_bin assert):$PATH" PGDATABASE=test "$@" 8>&-
 }
 

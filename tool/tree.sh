@@ -7,7 +7,6 @@
 # PostgreSQL finds its files relative to its programs, so a copy that keeps the layout under usr/
 # is an installation of its own: "make install" into it needs no root and changes no other.
 
-major=15
 dev=			# the real path of .dev
 
 pg_bin() { echo "$dev/pg/$1/usr/lib/postgresql/$major/bin"; }
@@ -72,12 +71,17 @@ build_tree() # release|assert
 		flock 9
 		copy_postgres "$tree"
 		say "building .dev/build/$tree"
-		mkdir -p "$dev/build/$tree"
-		rsync -rlpt --delete --chmod=a+rX --exclude=/.git --exclude-from=.gitignore \
-			./ "$dev/build/$tree"
+		copy_sources "$dev/build/$tree"
 		make -s -C "$dev/build/$tree" -j"$(nproc)" PG_CONFIG="$(pg_bin "$tree")/pg_config" \
 			"${options[@]}" install
 	} 9>"$dev/build.lock"
+}
+
+# What is not ignored, as it is in the checkout; what was built in the folder stays.
+copy_sources() # folder
+{
+	mkdir -p "$1"
+	rsync -rlpt --delete --chmod=a+rX --exclude=/.git --exclude-from=.gitignore ./ "$1"
 }
 
 # Copies once, and again when Debian's packages change.

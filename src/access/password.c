@@ -35,7 +35,7 @@ Base64(const uint8 *data, int len)
 {
 	int size = pg_b64_enc_len(len);
 	char *text = palloc(size + 1);
-	int n = pg_b64_encode((const char *) data, len, text, size);
+	int n = pg_b64_encode((const void *) data, len, text, size);
 
 	while (n > 0 && text[n - 1] == '=')
 		n--;

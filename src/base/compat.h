@@ -10,12 +10,20 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
 #include "parser/parse_type.h"
 #include "storage/proc.h"
+#include "utils/acl.h"
 #include "utils/guc.h"
 
 #if PG_VERSION_NUM < 150000
 #error "account needs PostgreSQL 15 or later"
+#endif
+
+/* 18 says what does not return before the declaration, as C11 does. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn _Noreturn
 #endif
 
 /* 18 counts index searches in a struct that the caller may pass. */
@@ -34,6 +42,25 @@
 #else
 #define AccountInsertIndexTuples(target, slot, estate)                                             \
 	ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL)
+#endif
+
+/* 16 has one function for what roles own, whatever it is. */
+#if PG_VERSION_NUM >= 160000
+#define AccountOwnsRelation(relid, role) object_ownercheck(RelationRelationId, relid, role)
+#else
+#define AccountOwnsRelation(relid, role) pg_class_ownercheck(relid, role)
+#endif
+
+/* 18 has foreign keys that are only declared: nothing checks them, nothing cascades. */
+#if PG_VERSION_NUM >= 180000
+#define AccountIsEnforced(foreign) ((foreign)->conenforced)
+#else
+#define AccountIsEnforced(foreign) true
+#endif
+
+/* 18 can compute a generated column when it is read; the stored row has none. */
+#ifndef ATTRIBUTE_GENERATED_VIRTUAL
+#define ATTRIBUTE_GENERATED_VIRTUAL 'v'
 #endif
 
 /* From 16 on a setting's "extra" is freed by guc_free(), before by free(). */

@@ -13,6 +13,8 @@
 #include "utils/errcodes.h"
 #include "utils/uuid.h"
 
+#include "base/compat.h"
+
 #define ERRCODE_ACCOUNT_NOT_SIGNED_IN ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION /* 28000 */
 #define ERRCODE_ACCOUNT_DENIED ERRCODE_INSUFFICIENT_PRIVILEGE					  /* 42501 */
 #define ERRCODE_ACCOUNT_NOT_FOUND MAKE_SQLSTATE('P', '0', '0', '0', '2')
@@ -29,8 +31,8 @@
 extern void ErrorHideStatement(ErrorContextCallback *hide);
 extern void ErrorShowStatement(const ErrorContextCallback *hide);
 
-extern void ErrorNotSignedIn(void) pg_attribute_noreturn();
-extern void ErrorDenied(const char *detail) pg_attribute_noreturn();
-extern void ErrorNotFound(const char *kind, const pg_uuid_t *id) pg_attribute_noreturn();
+pg_noreturn extern void ErrorNotSignedIn(void);
+pg_noreturn extern void ErrorDenied(const char *detail);
+pg_noreturn extern void ErrorNotFound(const char *kind, const pg_uuid_t *id);
 
 #endif /* ACCOUNT_ERRORS_H */

@@ -141,7 +141,7 @@ PromotionCashIn(const Book *book)
 static char *
 MakeCode(void)
 {
-	static const char alphabet[32] = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+	static const char alphabet[] = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 	uint8 random[CODE_LEN];
 	char *code = palloc(CODE_LEN + 1);
 

@@ -80,6 +80,13 @@ FindTransaction(const pg_uuid_t *id)
 	return entry;
 }
 
+/* An amount without its sign. */
+static int64
+Magnitude(int64 amount)
+{
+	return amount < 0 ? -amount : amount;
+}
+
 /* How much of the amount has not been given back yet. */
 static int64
 Refundable(const Entry *of)
@@ -88,7 +95,7 @@ Refundable(const Entry *of)
 	NullableDatum row[1];
 
 	(void) QueryRow(&sum_refunds, args, row, 1);
-	return Abs(of->amount) - Abs(DatumGetInt64(row[0].value));
+	return Magnitude(of->amount) - Magnitude(DatumGetInt64(row[0].value));
 }
 
 /* What to refund: all that is left, or the amount asked for. */
@@ -102,7 +109,7 @@ DecideRefund(const Entry *of, int64 asked)
 				(errcode(ERRCODE_ACCOUNT_WRONG_STATE), errmsg("refund exceeds what was charged"),
 				 errdetail("Of " INT64_FORMAT " micro-dollars, " INT64_FORMAT
 						   " have not been refunded yet.",
-						   Abs(of->amount), left)));
+						   Magnitude(of->amount), left)));
 	return asked > 0 ? asked : left;
 }
 

@@ -16,6 +16,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "base/compat.h"
 #include "resource/item.h"
 #include "resource/shape.h"
 
@@ -163,7 +164,7 @@ CheckReferences(List *conflicts, const Destination *d, ItemRow row, bool is_appl
 		Conflict *conflict = NULL;
 
 		ReleaseSysCache(tuple);
-		if (is_top &&
+		if (is_top && AccountIsEnforced(foreign) &&
 			(foreign->confrelid == d->relid || !list_member_oid(below, foreign->confrelid)))
 			conflict = CheckReference(foreign, d, row, is_applied);
 		if (conflict != NULL)

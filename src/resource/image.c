@@ -331,15 +331,19 @@ LayoutMatch(const Layout *layout, Oid relid, TupleDesc desc)
 TupleDesc
 LayoutDesc(const Layout *layout, const ImageTarget *targets, TupleDesc table)
 {
-	TupleDesc desc = CreateTemplateTupleDesc(layout->ncolumns);
+	TupleDesc desc;
 	int n = 0;
 
+	for (int i = 0; i < layout->ncolumns; i++)
+		n += ImageIsKept(&targets[i]);
+	desc = CreateTemplateTupleDesc(n);
+	n = 0;
 	for (int i = 0; i < layout->ncolumns; i++)
 	{
 		const ImageTarget *target = &targets[i];
 		const LayoutColumn *column = &layout->columns[i];
 
-		if (target->number == 0 || target->is_skipped)
+		if (!ImageIsKept(target))
 			continue;
 		TupleDescInitEntry(desc, (AttrNumber) ++n,
 						   NameStr(TupleDescAttr(table, target->number - 1)->attname),
@@ -348,7 +352,6 @@ LayoutDesc(const Layout *layout, const ImageTarget *targets, TupleDesc table)
 		TupleDescInitEntryCollation(desc, (AttrNumber) n,
 									TupleDescAttr(table, target->number - 1)->attcollation);
 	}
-	desc->natts = n;
 	return desc;
 }
 
@@ -432,7 +435,7 @@ ReadValue(StringInfo from, const LayoutColumn *column, ImageTarget *target)
 	if (column->is_raw && (target->number == 0 || !target->is_converted))
 		return value;
 	text = column->is_raw ? OutputFunctionCall(&target->out, value) : ReadString(from);
-	if (target->number == 0 || target->is_skipped)
+	if (!ImageIsKept(target))
 		return (Datum) 0;
 	return InputFunctionCall(&target->in, text, target->in_param, target->in_typmod);
 }
@@ -452,7 +455,7 @@ ImageRead(StringInfo from, const Layout *layout, ImageTarget *targets, Datum *va
 		bool isnull = (bitmap[i / 8] & (1 << (i % 8))) != 0;
 		Datum value = isnull ? (Datum) 0 : ReadValue(from, &layout->columns[i], &targets[i]);
 
-		if (targets[i].number == 0 || targets[i].is_skipped)
+		if (!ImageIsKept(&targets[i]))
 			continue;
 		values[n] = value;
 		nulls[n] = isnull;

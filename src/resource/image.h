@@ -50,6 +50,13 @@ typedef struct ImageTarget
 	int32 in_typmod;
 } ImageTarget;
 
+/* Whether what was stored becomes a value of the row. */
+static inline bool
+ImageIsKept(const ImageTarget *target)
+{
+	return target->number != 0 && !target->is_skipped;
+}
+
 extern Layout *LayoutMake(Oid relid, TupleDesc desc);
 extern Layout *LayoutRead(const bytea *bytes);
 extern ImageTarget *LayoutMatch(const Layout *layout, Oid relid, TupleDesc desc);

@@ -179,7 +179,7 @@ DestinationColumn(const Destination *d, AttrNumber number)
 	{
 		const ImageTarget *target = &d->targets[i];
 
-		if (target->number == 0 || target->is_skipped)
+		if (!ImageIsKept(target))
 			continue;
 		if (target->number == number)
 			return n;

@@ -29,6 +29,7 @@
 #include "utils/syscache.h"
 
 #include "base/args.h"
+#include "base/compat.h"
 #include "base/errors.h"
 #include "base/query.h"
 #include "resource/shape.h"
@@ -104,7 +105,7 @@ RequireOwner(Oid relid)
 {
 	Oid caller = GetUserId();
 
-	if (!pg_class_ownercheck(relid, caller) &&
+	if (!AccountOwnsRelation(relid, caller) &&
 		pg_class_aclcheck(CatalogTable("resources"), caller, ACL_SELECT) != ACLCHECK_OK)
 		ErrorDenied(
 			psprintf("This needs the owner of table %s or an operator.", ShapeQuote(relid)));
@@ -122,7 +123,7 @@ ArgKind(FunctionCallInfo fcinfo, int n)
 	return kind;
 }
 
-/* The type of a column, which must exist. */
+/* The type of a column, which must exist, and in the row itself. */
 static Oid
 ColumnType(Oid relid, Name column)
 {
@@ -130,6 +131,8 @@ ColumnType(Oid relid, Name column)
 
 	if (number <= 0)
 		Invalid(psprintf("table %s has no column \"%s\"", ShapeQuote(relid), NameStr(*column)));
+	if (get_attgenerated(relid, number) == ATTRIBUTE_GENERATED_VIRTUAL)
+		Invalid(psprintf("column \"%s\" is generated but not stored", NameStr(*column)));
 	return getBaseType(get_atttype(relid, number));
 }
 

@@ -254,7 +254,7 @@ AddParents(Shape *shape, Relation relation)
 		HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(foreign->conoid));
 		Form_pg_constraint constraint = (Form_pg_constraint) GETSTRUCT(tuple);
 		bool is_cascade = constraint->confdeltype == FKCONSTR_ACTION_CASCADE &&
-						  !OidIsValid(constraint->conparentid);
+						  !OidIsValid(constraint->conparentid) && AccountIsEnforced(constraint);
 
 		ReleaseSysCache(tuple);
 		if (is_cascade && (foreign->confrelid == people[0] || foreign->confrelid == people[1]))
@@ -309,10 +309,10 @@ ColumnNamed(Oid relid, Datum name)
 {
 	AttrNumber number = get_attnum(relid, NameStr(*DatumGetName(name)));
 
-	if (number <= 0)
+	if (number <= 0 || get_attgenerated(relid, number) == ATTRIBUTE_GENERATED_VIRTUAL)
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
-						errmsg("column \"%s\" of resource \"%s\" does not exist",
-							   NameStr(*DatumGetName(name)), get_rel_name(relid)),
+						errmsg("resource \"%s\" has no stored column \"%s\"",
+							   get_rel_name(relid), NameStr(*DatumGetName(name))),
 						errhint("Run account.unregister_resource and account.register_resource.")));
 	return number;
 }

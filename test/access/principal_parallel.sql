@@ -2,6 +2,7 @@
 BEGIN;
 SELECT no_plan();
 \ir ../lib/cast.psql
+\ir ../lib/parallel.psql
 SELECT account.act_as(:'eva', :'team');
 SELECT id AS key_id, key FROM account.create_api_key('parallel', NULL, '{read}') \gset
 SELECT token FROM account.open_session(:'eva') \gset
@@ -10,7 +11,7 @@ SELECT token FROM account.open_session(:'eva') \gset
 CREATE FUNCTION public.worker_pid() RETURNS integer LANGUAGE plpgsql PARALLEL SAFE AS 'BEGIN RETURN pg_backend_pid(); END';
 SELECT pg_backend_pid() AS leader \gset
 
-SET LOCAL force_parallel_mode = on;
+SET LOCAL :force_parallel = on;
 SET LOCAL parallel_setup_cost = 0;
 SET LOCAL parallel_tuple_cost = 0;
 SET LOCAL min_parallel_table_scan_size = 0;

@@ -1,6 +1,7 @@
 -- Values planted by a superuser while the library was not loaded, when nothing could refuse them.
 -- Other sessions must see them, so this commits, and takes away what it made at the end.
 SET client_min_messages = warning;
+\ir ../lib/parallel.psql
 SELECT account.sign_up('planted-person', 'person@planted.test', 'us') AS person \gset
 SELECT account.act_as(:'person', NULL, false);
 SELECT current_setting('account.principal') AS principal \gset
@@ -16,12 +17,12 @@ SELECT ok(setconfig::text LIKE '%' || :'principal' || '%', 'it is planted') FROM
 
 \set seen `psql -XAtq -U planted -c 'SELECT account.current_principal() IS NULL' 2>&1 | tail -n 1`
 SELECT is(:'seen'::text, 't', 'a setting of the role lets nobody act');
-\set seen `psql -XAtq -U planted -c 'SET force_parallel_mode = on' -c 'SELECT account.current_principal() IS NULL' 2>&1 | tail -n 1`
+\set seen `psql -XAtq -U planted -c 'SET :force_parallel = on' -c 'SELECT account.current_principal() IS NULL' 2>&1 | tail -n 1`
 SELECT is(:'seen'::text, 't', 'in a parallel worker either');
 \set seen `psql -XAtq -v VERBOSITY=sqlstate -c 'SELECT account.reset_principal()' -c 'SELECT public.planted()' 2>&1 | tail -n 1`
 SELECT is(:'seen'::text, 'ERROR:  42501', 'a SET clause is refused when its function is called');
 \! psql -XAtq -c "ALTER ROLE planted SET account.principal = 'no hexadecimal'"
-\set seen `psql -XAtq -U planted -c 'SET force_parallel_mode = on' -c 'SELECT account.current_principal() IS NULL' 2>&1 | tail -n 1`
+\set seen `psql -XAtq -U planted -c 'SET :force_parallel = on' -c 'SELECT account.current_principal() IS NULL' 2>&1 | tail -n 1`
 SELECT is(:'seen'::text, 't', 'nonsense in the role does no harm to a worker');
 
 DROP FUNCTION public.planted;

@@ -27,7 +27,7 @@ CREATE FUNCTION pg_temp.rights(who text) RETURNS SETOF text LANGUAGE sql AS $$
        AND has_column_privilege(who, c.oid, attnum, privilege) AND NOT has_table_privilege(who, c.oid, privilege)
     UNION ALL
     SELECT 'sequence ' || relname FROM pg_class
-     WHERE relnamespace IN ('account'::regnamespace, 'account_data'::regnamespace) AND relkind = 'S' AND has_sequence_privilege(who, oid, 'USAGE, SELECT, UPDATE')
+     WHERE relnamespace IN ('account'::regnamespace, 'account_data'::regnamespace) AND CASE WHEN relkind = 'S' THEN has_sequence_privilege(who, oid, 'USAGE, SELECT, UPDATE') END
     UNION ALL
     SELECT 'type ' || typname FROM pg_type t
      WHERE typnamespace IN ('account'::regnamespace, 'account_data'::regnamespace) AND has_type_privilege(who, oid, 'USAGE')

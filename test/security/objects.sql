@@ -2,10 +2,12 @@
 BEGIN;
 SELECT no_plan();
 
+-- Without the types that come with another object, an array's and a relation's row, which 17 counts too.
 CREATE TEMP VIEW members_of_extension AS
 SELECT d.classid, d.objid, pg_describe_object(d.classid, d.objid, 0) AS name
   FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
- WHERE e.extname = 'account' AND d.deptype = 'e';
+ WHERE e.extname = 'account' AND d.deptype = 'e' AND NOT (d.classid = 'pg_type'::regclass AND (
+       d.objid IN (SELECT typarray FROM pg_type) OR d.objid IN (SELECT reltype FROM pg_class WHERE relkind <> 'c')));
 CREATE TEMP VIEW relations AS
 SELECT c.* FROM pg_class c JOIN members_of_extension m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid;
 CREATE TEMP VIEW functions AS

@@ -2,6 +2,7 @@
 BEGIN;
 SELECT no_plan();
 \ir ../lib/cast.psql
+\ir ../lib/parallel.psql
 CREATE ROLE sweep_usage;
 SELECT account.grant_usage('sweep_usage');
 
@@ -99,9 +100,9 @@ $$;
 SELECT account.act_as(:'ann', :'team');
 CREATE TEMP TABLE safe AS SELECT DISTINCT name, args, pg_temp.quiet(name, args) AS outcome FROM calls JOIN doors USING (name)
  WHERE proparallel = 's' AND provolatile = 's' AND args IN (SELECT pg_temp.plausible(types) FROM doors d WHERE d.name = calls.name);
-SET LOCAL force_parallel_mode = on;
+SET LOCAL :force_parallel = on;
 SELECT is_empty($$SELECT name, args, outcome, pg_temp.quiet(name, args) FROM safe WHERE pg_temp.quiet(name, args) <> outcome$$, 'in a worker each gives what it gives in the leader');
-RESET force_parallel_mode;
+RESET :force_parallel;
 SET TRANSACTION READ ONLY;
 SELECT is_empty($$SELECT name, args FROM safe WHERE pg_temp.quiet(name, args) ~ '^25'$$, 'what is stable writes nothing');
 

@@ -2,6 +2,7 @@
 BEGIN;
 SELECT no_plan();
 \ir ../lib/cast.psql
+\ir ../lib/parallel.psql
 SELECT account.act_as(:'ann');
 INSERT INTO account_data.usage_counts VALUES (:'ann_home', 'models', 99), (:'ann_home', 'storage_bytes', pg_size_bytes('99 GB'));
 
@@ -117,12 +118,12 @@ SELECT ok(EXISTS (SELECT FROM account.limits), 'all can still be read');
 
 -- The questions in a parallel worker
 
-SET LOCAL force_parallel_mode = on;
+SET LOCAL :force_parallel = on;
 SELECT account.within_limit('models') AS fits, account.has_feature('sso') AS feature, account.upload_allowed('image', 1) AS upload \gset p_
 SELECT account.reset_principal(), account.act_as(:'zoe');
 SELECT account.within_limit('models') AS fits, account.has_feature('sso') AS feature, account.upload_allowed('image', 1) AS upload \gset q_
 SELECT account.act_as(:'ann');
-SET LOCAL force_parallel_mode = off;
+SET LOCAL :force_parallel = off;
 SELECT is(ARRAY[:'p_fits', :'p_feature', :'p_upload', :'q_fits', :'q_feature', :'q_upload'], '{f,f,f,t,f,t}', 'are answered as in the leader');
 
 -- Bad input, and nothing is written

@@ -13,10 +13,10 @@ build_packages=(
 	libssl-dev
 	libtap-parser-sourcehandler-pgtap-perl
 	perl
-	postgresql-$major
-	postgresql-$major-cron
-	postgresql-$major-pgtap
-	postgresql-server-dev-$major
+	"postgresql-$major"
+	"postgresql-$major-cron"
+	"postgresql-$major-pgtap"
+	"postgresql-server-dev-$major"
 	rsync
 )
 

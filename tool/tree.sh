@@ -88,7 +88,7 @@ copy_sources() # folder
 copy_postgres() # release|assert
 {
 	local tree=$1 to=$dev/pg/$1 want
-	want=$(package_versions postgresql-$major "postgresql-$major-*" "postgresql-server-dev-$major")
+	want=$(package_versions "postgresql-$major" "postgresql-$major-*" "postgresql-server-dev-$major")
 	[[ -f $to/packages && $(<"$to/packages") == "$want" ]] && return
 	say "copying PostgreSQL $major to .dev/pg/$tree"
 	if [[ $tree == assert ]]; then
@@ -99,9 +99,9 @@ copy_postgres() # release|assert
 	fi
 	rm -rf "$to" "$dev/build/$tree"
 	mkdir -p "$to" "$dev/build"
-	rsync -rlptR --exclude=/usr/lib/postgresql/$major/lib/bitcode --exclude='llvmjit*' \
-		--exclude=/usr/share/postgresql/$major/man \
-		/usr/lib/postgresql/$major /usr/share/postgresql/$major /usr/include/postgresql "$to"
+	rsync -rlptR --exclude="/usr/lib/postgresql/$major/lib/bitcode" --exclude='llvmjit*' \
+		--exclude="/usr/share/postgresql/$major/man" \
+		"/usr/lib/postgresql/$major" "/usr/share/postgresql/$major" /usr/include/postgresql "$to"
 	[[ $("$(pg_bin "$tree")/pg_config" --sharedir) == "$to"/* ]] || die "$to is not self-contained"
 	echo "$want" >"$to/packages"
 }

@@ -311,8 +311,8 @@ ColumnNamed(Oid relid, Datum name)
 
 	if (number <= 0 || get_attgenerated(relid, number) == ATTRIBUTE_GENERATED_VIRTUAL)
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
-						errmsg("resource \"%s\" has no stored column \"%s\"",
-							   get_rel_name(relid), NameStr(*DatumGetName(name))),
+						errmsg("resource \"%s\" has no stored column \"%s\"", get_rel_name(relid),
+							   NameStr(*DatumGetName(name))),
 						errhint("Run account.unregister_resource and account.register_resource.")));
 	return number;
 }

@@ -13,7 +13,7 @@ run_matrix() # [suite or path...]
 	need_packages debootstrap rsync
 	for argument in "$@"; do
 		if [[ $argument == */* ]]; then
-			paths+=("$(realpath -e --relative-to="$top" "$here/$argument")")
+			paths+=("/account/$(realpath -e --relative-to="$top" "$here/$argument")")
 		else
 			chosen+=("$argument")
 		fi
@@ -55,12 +55,12 @@ in_chroot() # folder command [argument...]
 		mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && chroot "$0" "$@"' "$@" 7>&-
 }
 
-# One line: which PostgreSQL, and what the two runners counted.
+# One line: which PostgreSQL, and what each of the two runners counted.
 say_result() # suite
 {
-	local root=$dev/matrix/$1 server counted
-	server=$(cd / && chroot "$root" sh -c '/account/.dev/pg/assert/usr/lib/postgresql/*/bin/postgres -V' 2>/dev/null) ||
-		server="no PostgreSQL"
-	counted=$(sed -n 's/^Files=\([0-9]*\), Tests=\([0-9]*\),.*/\1 files, \2 tests/p; s/^Result: /→ /p' "$dev/matrix/$1.log" | paste -sd' ')
-	printf '%s\n' "$1: $server: $counted"
+	local packages=$dev/matrix/$1/account/.dev/pg/assert/packages log=$dev/matrix/$1.log server counted
+	server=$(sed -n '1s/^postgresql-//p' "$packages" 2>/dev/null || true)
+	counted=$(sed -nE 's/^Files=([0-9]+), Tests=([0-9]+),.*/\1 files, \2 tests/p; s/^Result: //p' "$log")
+	counted=${counted:-$(tail -n 1 "$log")}
+	printf '%s: PostgreSQL %s: %s\n' "$1" "${server#* }" "${counted//$'\n'/, }"
 }

@@ -62,6 +62,11 @@ CREATE FUNCTION account.ledger_checkpoint(workspace_id uuid, OUT seq bigint, OUT
 COMMENT ON FUNCTION account.ledger_checkpoint(uuid)
     IS 'The end of a ledger''s hash chain; kept elsewhere, it proves that nothing before it was changed.';
 
+CREATE FUNCTION account.erase_transaction_text(workspace_id uuid, user_id uuid)
+    RETURNS bigint LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_erase_transaction_text';
+COMMENT ON FUNCTION account.erase_transaction_text(uuid, uuid)
+    IS 'Erases description and details of what a person charged and held in a workspace that stays; gives in how many transactions. The chain goes on holding.';
+
 CREATE FUNCTION account.balance_at(workspace_id uuid, at timestamptz)
     RETURNS bigint LANGUAGE c STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_balance_at';
 COMMENT ON FUNCTION account.balance_at(uuid, timestamptz)

@@ -31,7 +31,6 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
@@ -103,16 +102,6 @@ static Statement write_entries = {
 	.sql = UPDATE_WALLET "t.* FROM unnest($2) t",
 };
 
-static Statement erase_workspace = {
-	.types = "uuid",
-	.sql = "DELETE FROM account_data.transactions WHERE workspace_id = $1",
-};
-
-static Statement find_workspace = {
-	.types = "uuid",
-	.sql = "SELECT true FROM account_data.workspaces WHERE id = $1",
-};
-
 /* Wallets that somebody else is at are left to them: opening posts what is due. */
 static Statement find_due = {
 	.types = "timestamptz, integer",
@@ -120,8 +109,6 @@ static Statement find_due = {
 	.sql = "SELECT workspace_id FROM account_data.wallets WHERE next_due_at <= $1"
 		   " ORDER BY next_due_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED",
 };
-
-static bool is_erasing = false;
 
 static void
 ReadWallet(const NullableDatum *row, Wallet *wallet)
@@ -410,52 +397,4 @@ account_expire_credits(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_ACCOUNT_INVALID),
 				 errmsg("invalid max_wallets: it must be between 1 and %d", MAX_DUE_WALLETS)));
 	PG_RETURN_INT64(LedgerExpireDue(PG_GETARG_INT32(0)));
-}
-
-/* Deletes the ledger of a workspace that is no more. */
-void
-LedgerErase(const pg_uuid_t *workspace_id)
-{
-	NullableDatum args[1] = {ArgUuid(workspace_id)};
-
-	is_erasing = true;
-	PG_TRY();
-	{
-		QueryRun(&erase_workspace, args);
-	}
-	PG_FINALLY();
-	{
-		is_erasing = false;
-	}
-	PG_END_TRY();
-}
-
-PG_FUNCTION_INFO_V1(account_transaction_guard);
-Datum
-account_transaction_guard(PG_FUNCTION_ARGS)
-{
-	(void) ArgTrigger(fcinfo);
-	if (!is_erasing)
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
-						errmsg("transactions cannot be changed or deleted"),
-						errhint("Correct a balance with account.adjust_credits.")));
-	return PointerGetDatum(NULL);
-}
-
-PG_FUNCTION_INFO_V1(account_wallet_deleted);
-Datum
-account_wallet_deleted(PG_FUNCTION_ARGS)
-{
-	TriggerData *trigger = ArgTrigger(fcinfo);
-	bool isnull;
-	Datum id = heap_getattr(trigger->tg_trigtuple, 1, RelationGetDescr(trigger->tg_relation),
-							&isnull);
-	NullableDatum args[1] = {ArgDatum(id)};
-	NullableDatum row[1];
-
-	if (QueryRow(&find_workspace, args, row, 1))
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
-						errmsg("a wallet cannot be deleted without its workspace")));
-	LedgerErase(DatumGetUUIDP(id));
-	return PointerGetDatum(NULL);
 }

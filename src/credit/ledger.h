@@ -93,7 +93,6 @@ extern void LedgerPostAt(Book *book, Entry *entry, TimestampTz at);
 extern void LedgerDueAt(Book *book, TimestampTz at);
 extern void LedgerClose(Book *book);
 extern int LedgerExpireDue(int max);
-extern void LedgerErase(const pg_uuid_t *workspace_id);
 
 /* parcel.c */
 extern int64 MicrosAdd(int64 a, int64 b);
@@ -119,5 +118,9 @@ extern void DebtForgive(Book *book, Entry *entry, int64 seq, int64 micros);
 
 /* hold.c */
 extern void HoldsExpire(Book *book);
+
+/* erase.c */
+extern void LedgerErase(const pg_uuid_t *workspace_id);
+extern int64 LedgerEraseText(const pg_uuid_t *workspace_id, const pg_uuid_t *user_id);
 
 #endif /* ACCOUNT_LEDGER_H */

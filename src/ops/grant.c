@@ -77,7 +77,7 @@ static const char *const operator_functions[] = {
 	"set_plan", "set_plan_limit", "set_plan_feature", "override_limit", "end_limit_override",
 	"provision_enterprise",
 	"grant_credits", "adjust_credits", "refund", "expire_credits", "verify_ledger",
-	"ledger_checkpoint", "create_promo_code",
+	"ledger_checkpoint", "erase_transaction_text", "create_promo_code",
 	"register_resource", "unregister_resource", "purge_expired", "verify_activity",
 	NULL
 };

@@ -26,7 +26,7 @@ INSERT INTO reviewed VALUES
     ('stable unsafe', 'grant_usage', '{balance_at, read_balance, usage_report, usage_total}'),
     ('volatile unsafe', 'grant_usage', '{start_top_up, redeem_promo_code, referral_code}'),
     ('volatile unsafe', 'grant_service', '{charge, charge_many, hold, settle, release, grant_credits, refund, confirm_payment, fail_payment}'),
-    ('volatile unsafe', 'grant_operator', '{adjust_credits, expire_credits, create_promo_code}'),
+    ('volatile unsafe', 'grant_operator', '{adjust_credits, expire_credits, erase_transaction_text, create_promo_code}'),
     ('stable unsafe', 'grant_operator', '{verify_ledger, ledger_checkpoint}'),
     ('stable safe', 'grant_service', '{check_username}'),
     ('volatile unsafe', 'grant_service', '{act_as, open_session, sign_up, take_messages, mark_sent, mark_failed, start_subscription, renew_subscription}'),

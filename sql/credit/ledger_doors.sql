@@ -47,7 +47,7 @@ COMMENT ON FUNCTION account.refund(uuid, bigint, text, text)
 CREATE FUNCTION account.expire_credits(max_wallets integer DEFAULT 1000)
     RETURNS bigint LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_expire_credits';
 COMMENT ON FUNCTION account.expire_credits(integer)
-    IS 'Posts what has expired in up to that many wallets and gives how many there were; readers never see it before either.';
+    IS 'Posts what has expired in up to that many wallets, asks again for top-ups whose wait after a failure is over, and gives how many wallets there were; readers never see what has expired before either.';
 
 -- Proving and reading the ledger.
 

@@ -3,6 +3,7 @@
 CREATE TABLE account_data.payments (
     workspace_id  uuid NOT NULL REFERENCES account_data.workspaces (id) ON DELETE CASCADE,
     id            uuid NOT NULL,
+    type          account.transaction_type NOT NULL CHECK (type IN ('purchase', 'auto_top_up')),
     amount_micros bigint NOT NULL CHECK (amount_micros > 0),
     status        text NOT NULL CHECK (status IN ('pending', 'confirmed', 'failed')),
     provider_ref  text,
@@ -16,8 +17,12 @@ CREATE TABLE account_data.payments (
 );
 CREATE UNIQUE INDEX payments_idempotency_key ON account_data.payments (workspace_id, idempotency_key)
     WHERE idempotency_key IS NOT NULL;
+CREATE UNIQUE INDEX payments_auto_top_up_key ON account_data.payments (workspace_id)
+    WHERE type = 'auto_top_up' AND status = 'pending';
 CREATE INDEX payments_id_idx ON account_data.payments (id);
 COMMENT ON TABLE account_data.payments IS 'Top-ups: asked for, then confirmed or failed by the payment processor.';
+COMMENT ON COLUMN account_data.payments.type IS 'purchase: a person asked for it; auto_top_up: the balance did.';
+COMMENT ON COLUMN account_data.payments.created_by IS 'Null when the balance asked for it.';
 COMMENT ON COLUMN account_data.payments.provider_ref IS 'What the payment processor calls the payment.';
 SELECT pg_catalog.pg_extension_config_dump('account_data.payments', '');
 
@@ -37,7 +42,7 @@ COMMENT ON FUNCTION account.fail_payment(uuid, text)
     IS 'The processor could not get the money; a payment that was confirmed stays so.';
 
 CREATE VIEW account.payments WITH (security_barrier) AS
-    SELECT y.id, y.amount_micros, y.status, y.provider_ref, y.receipt_url, y.reason, y.created_at, y.settled_at
+    SELECT y.id, y.type, y.amount_micros, y.status, y.provider_ref, y.receipt_url, y.reason, y.created_at, y.settled_at
       FROM account.acting() p
       JOIN account_data.payments y ON y.workspace_id = p.workspace_id
      WHERE account.require_principal() AND p.role >= 'admin' AND p.proof <> 'api_key';

@@ -44,8 +44,8 @@
 
 #define WALLET_COLUMNS                                                                             \
 	" cash_micros, promotional_micros, debt_micros, reserved_micros, reserved_cash_micros,"        \
-	" last_seq, last_at, next_due_at, head"
-#define WALLET_NCOLUMNS 9
+	" last_seq, last_at, next_due_at, head, top_up_below_micros"
+#define WALLET_NCOLUMNS 10
 
 #define MAX_DUE_WALLETS 10000
 
@@ -80,25 +80,27 @@ static Statement find_next_due = {
 		   "  (SELECT min(expires_at) FROM account_data.grants"
 		   "    WHERE workspace_id = $1 AND NOT is_spent AND remaining_micros > reserved_micros),"
 		   "  (SELECT min(expires_at) FROM account_data.holds"
-		   "    WHERE workspace_id = $1 AND status = 'open'))",
+		   "    WHERE workspace_id = $1 AND status = 'open'),"
+		   "  (SELECT retry_at FROM account_data.auto_top_ups WHERE workspace_id = $1))",
 };
 
 #define UPDATE_WALLET                                                                              \
 	"WITH wallet AS ("                                                                             \
 	"  UPDATE account_data.wallets SET cash_micros = $3, promotional_micros = $4,"                 \
 	"    debt_micros = $5, reserved_micros = $6, reserved_cash_micros = $7, last_seq = $8,"        \
-	"    last_at = $9, next_due_at = $10, head = $11 WHERE workspace_id = $1)"                     \
+	"    last_at = $9, next_due_at = $10, head = $11, top_up_below_micros = $12"                   \
+	"  WHERE workspace_id = $1)"                                                                   \
 	" INSERT INTO account_data.transactions SELECT "
 
 static Statement write_entry = {
 	.types = "uuid, account_data.transactions, bigint, bigint, bigint, bigint, bigint, bigint,"
-			 " timestamptz, timestamptz, bytea",
+			 " timestamptz, timestamptz, bytea, bigint",
 	.sql = UPDATE_WALLET "($2).*",
 };
 
 static Statement write_entries = {
 	.types = "uuid, account_data.transactions[], bigint, bigint, bigint, bigint, bigint, bigint,"
-			 " timestamptz, timestamptz, bytea",
+			 " timestamptz, timestamptz, bytea, bigint",
 	.sql = UPDATE_WALLET "t.* FROM unnest($2) t",
 };
 
@@ -124,6 +126,7 @@ ReadWallet(const NullableDatum *row, Wallet *wallet)
 	wallet->last_at = DatumGetTimestampTz(row[6].value);
 	wallet->next_due_at = DatumGetTimestampTz(row[7].value);
 	memcpy(wallet->head, VARDATA_ANY(head), CRYPTO_SHA256_LEN);
+	wallet->top_up_below = DatumGetInt64(row[9].value);
 }
 
 /* Posts, in the order in which they happened, all expiries up to now. */
@@ -136,8 +139,10 @@ PostDue(Book *book)
 	HoldsExpire(book);
 	GrantsExpire(book, book->now);
 	book->is_due_stale = true;
-	if (!book->is_peek)
-		LedgerClose(book);
+	if (book->is_peek)
+		return;
+	AutoTopUpDue(book);
+	LedgerClose(book);
 }
 
 /*
@@ -171,7 +176,8 @@ LedgerWallet(const pg_uuid_t *workspace_id, Wallet *wallet)
 	NullableDatum args[1] = {ArgUuid(workspace_id)};
 	NullableDatum row[WALLET_NCOLUMNS];
 
-	*wallet = (Wallet){.last_at = DT_NOBEGIN, .next_due_at = DT_NOEND};
+	*wallet = (Wallet){
+		.last_at = DT_NOBEGIN, .next_due_at = DT_NOEND, .top_up_below = TOP_UP_NEVER};
 	if (!QueryRow(&read_wallet, args, row, WALLET_NCOLUMNS))
 		return false;
 	ReadWallet(row, wallet);
@@ -332,7 +338,7 @@ WriteEntries(Book *book)
 	const Wallet *w = &book->wallet;
 	bool is_one = list_length(book->entries) == 1;
 	bytea *head = palloc(VARHDRSZ + CRYPTO_SHA256_LEN);
-	NullableDatum args[11] = {
+	NullableDatum args[12] = {
 		ArgUuid(&book->workspace_id),
 		ArgDatum(is_one ? EntryRow(linitial(book->entries)) : EntryRows(book->entries)),
 		ArgDatum(Int64GetDatum(w->cash)),
@@ -344,6 +350,7 @@ WriteEntries(Book *book)
 		ArgTime(w->last_at),
 		ArgTime(w->next_due_at),
 		ArgPointer(head),
+		ArgDatum(Int64GetDatum(w->top_up_below)),
 	};
 
 	SET_VARSIZE(head, VARHDRSZ + CRYPTO_SHA256_LEN);
@@ -357,6 +364,8 @@ LedgerClose(Book *book)
 {
 	Assert(!book->is_peek);
 	CheckWallet(&book->wallet);
+	if (WalletAvailable(&book->wallet) < book->wallet.top_up_below)
+		AutoTopUpRequest(book);
 	GrantsWrite(book);
 	if (book->is_due_stale)
 		FindNextDue(book);

@@ -19,6 +19,9 @@
 #include "base/crypto.h"
 #include "credit/entry.h"
 
+/* No balance is below this: nothing is topped up. */
+#define TOP_UP_NEVER PG_INT64_MIN
+
 /* Micro-dollars, all of them. */
 typedef struct Wallet
 {
@@ -31,6 +34,7 @@ typedef struct Wallet
 	TimestampTz last_at;
 	TimestampTz next_due_at; /* nothing expires before */
 	uint8 head[CRYPTO_SHA256_LEN];
+	int64 top_up_below; /* with less than this available, a top-up is asked for */
 } Wallet;
 
 typedef struct Grant
@@ -118,6 +122,10 @@ extern void DebtForgive(Book *book, Entry *entry, int64 seq, int64 micros);
 
 /* hold.c */
 extern void HoldsExpire(Book *book);
+
+/* auto_top_up.c */
+extern void AutoTopUpRequest(Book *book);
+extern void AutoTopUpDue(Book *book);
 
 /* erase.c */
 extern void LedgerErase(const pg_uuid_t *workspace_id);

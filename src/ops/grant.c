@@ -45,7 +45,7 @@ static const char *const usage_functions[] = {
 	"cancel_subscription", "resume_subscription", "change_cycle", "set_seats",
 	/* credit */
 	"balance_at", "read_balance", "usage_report", "usage_total",
-	"start_top_up", "redeem_promo_code", "referral_code",
+	"start_top_up", "set_auto_top_up", "redeem_promo_code", "referral_code",
 	/* resources */
 	"restore", "restore_plan", "purge", "empty_trash", "largest_items",
 	/* activity */

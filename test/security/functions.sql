@@ -24,7 +24,7 @@ INSERT INTO reviewed VALUES
         resend_invite, cancel_invite, create_invite_link, accept_invite}'),
     ('volatile unsafe', 'grant_usage', '{update_team_settings, cancel_subscription, resume_subscription, change_cycle, set_seats}'),
     ('stable unsafe', 'grant_usage', '{balance_at, read_balance, usage_report, usage_total}'),
-    ('volatile unsafe', 'grant_usage', '{start_top_up, redeem_promo_code, referral_code}'),
+    ('volatile unsafe', 'grant_usage', '{start_top_up, set_auto_top_up, redeem_promo_code, referral_code}'),
     ('volatile unsafe', 'grant_service', '{charge, charge_many, hold, settle, release, grant_credits, refund, confirm_payment, fail_payment}'),
     ('volatile unsafe', 'grant_operator', '{adjust_credits, expire_credits, erase_transaction_text, create_promo_code}'),
     ('stable unsafe', 'grant_operator', '{verify_ledger, ledger_checkpoint}'),

@@ -79,6 +79,15 @@ static Statement admins_of = {
 		   " WHERE a.workspace_id = $1",
 };
 
+/* What the processor needs to know; by which method to pay, if one is known here. */
+static Statement request_payload = {
+	.types = "uuid, uuid, bigint",
+	.sql = "SELECT jsonb_strip_nulls(jsonb_build_object('payment_id', $2, 'workspace_id', $1,"
+		   "  'amount_micros', $3, 'provider', m.provider, 'provider_ref', m.provider_ref))::text"
+		   " FROM (SELECT) one"
+		   " LEFT JOIN account_data.payment_methods m ON m.workspace_id = $1 AND m.is_default",
+};
+
 static bool
 Read(const Book *book, AutoTopUp *a)
 {
@@ -116,6 +125,22 @@ Write(Book *book, const AutoTopUp *a)
 																			   : TOP_UP_NEVER;
 }
 
+static void
+TellProcessor(const Book *book, const pg_uuid_t *id, int64 amount)
+{
+	NullableDatum args[3] = {ArgUuid(&book->workspace_id), ArgUuid(id),
+							 ArgDatum(Int64GetDatum(amount))};
+	NullableDatum row[1];
+
+	(void) QueryRow(&request_payload, args, row, 1);
+	OutboxSend(&(Message){.id = id,
+						  .kind = "top_up_request",
+						  .channel = "webhook",
+						  .recipient = "processor",
+						  .workspace_id = &book->workspace_id,
+						  .payload = TextDatumGetCString(row[0].value)});
+}
+
 /* Less than the threshold is available: asks for a top-up, once. */
 void
 AutoTopUpRequest(Book *book)
@@ -129,15 +154,7 @@ AutoTopUpRequest(Book *book)
 	PaymentInsert(book, &id, TRANSACTION_AUTO_TOP_UP, a.amount, NULL, NULL);
 	a.is_pending = true;
 	Write(book, &a);
-	OutboxSend(
-		&(Message){.id = &id,
-				   .kind = "top_up_request",
-				   .channel = "webhook",
-				   .recipient = "processor",
-				   .workspace_id = &book->workspace_id,
-				   .payload = psprintf("{\"payment_id\": \"%s\", \"workspace_id\": \"%s\","
-									   " \"amount_micros\": " INT64_FORMAT "}",
-									   UuidText(&id), UuidText(&book->workspace_id), a.amount)});
+	TellProcessor(book, &id, a.amount);
 	EventWrite(&(Event){.workspace_id = &book->workspace_id,
 						.resource_type = "billing",
 						.resource_id = &id,

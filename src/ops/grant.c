@@ -46,6 +46,8 @@ static const char *const usage_functions[] = {
 	/* credit */
 	"balance_at", "read_balance", "usage_report", "usage_total",
 	"start_top_up", "set_auto_top_up", "redeem_promo_code", "referral_code",
+	"add_payment_method", "set_default_payment_method", "remove_payment_method",
+	"set_billing_address",
 	/* resources */
 	"restore", "restore_plan", "purge", "empty_trash", "largest_items",
 	/* activity */
@@ -57,7 +59,7 @@ static const char *const usage_functions[] = {
 static const char *const usage_views[] = {
 	"api_keys", "service_accounts", "emails", "workspaces", "members", "invites",
 	"plans", "limits", "subscription",
-	"balance", "transactions", "holds", "grants", "payments", "referrals",
+	"balance", "transactions", "holds", "grants", "payments", "payment_methods", "billing", "referrals",
 	"resources", "trash", "storage", "activity",
 	NULL
 };

@@ -96,21 +96,6 @@ COMMENT ON VIEW account.balance IS 'What the active workspace has now, in micro-
 COMMENT ON COLUMN account.balance.debt_micros IS 'Charges beyond the balance that no credit has paid yet.';
 COMMENT ON COLUMN account.balance.available_micros IS 'Total less reserved: what a charge or hold can take.';
 
--- The newest first, and the workspace a scalar sub-select, so that a page comes
--- straight from the index: nobody's order reaches into a view with a security
--- barrier but the view's own. The second sub-select runs even where there is no row.
-CREATE VIEW account.transactions WITH (security_barrier) AS
-    SELECT t.id, t.seq, t.created_at, t.type, t.amount_micros, t.balance_after_micros, t.reserved_micros,
-           t.category, t.description, t.details,
-           CASE WHEN t.actor_kind = 'user' THEN t.actor_id END AS user_id,
-           CASE WHEN t.actor_kind = 'service_account' THEN t.actor_id END AS service_account_id,
-           t.api_key_id, t.reference_id, t.idempotency_key, t.hash
-      FROM account_data.transactions t
-     WHERE t.workspace_id = (SELECT p.workspace_id FROM account.acting() p)
-       AND (SELECT p.workspace_id FROM account.acting() p) IS NOT NULL
-     ORDER BY t.seq DESC;
-COMMENT ON VIEW account.transactions IS 'The statement of the active workspace, newest first: page it by seq, COPY it as CSV, to_jsonb it as JSON.';
-
 CREATE VIEW account.holds WITH (security_barrier) AS
     SELECT h.id, h.amount_micros,
            CASE WHEN h.expires_at > statement_timestamp() THEN h.held_micros ELSE 0 END AS held_micros,

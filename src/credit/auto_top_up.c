@@ -29,6 +29,7 @@
 #include "base/errors.h"
 #include "base/query.h"
 #include "base/uuid.h"
+#include "credit/auto_top_up.h"
 #include "credit/credit.h"
 #include "workspace/workspace.h"
 
@@ -86,6 +87,12 @@ static Statement request_payload = {
 		   "  'amount_micros', $3, 'provider', m.provider, 'provider_ref', m.provider_ref))::text"
 		   " FROM (SELECT) one"
 		   " LEFT JOIN account_data.payment_methods m ON m.workspace_id = $1 AND m.is_default",
+};
+
+static Statement find_pending = {
+	.types = "uuid",
+	.sql = "SELECT id FROM account_data.payments"
+		   " WHERE workspace_id = $1 AND type = 'auto_top_up' AND status = 'pending'",
 };
 
 static bool
@@ -224,6 +231,18 @@ AutoTopUpFailed(Book *book, const pg_uuid_t *id, const text *reason)
 	a.retry_at = book->now + (FIRST_WAIT << (a.failures - 1));
 	LedgerDueAt(book, a.retry_at);
 	Write(book, &a);
+}
+
+/* Who deletes a workspace calls this first: nobody is to pay for it any more. */
+void
+AutoTopUpStop(const pg_uuid_t *workspace_id)
+{
+	NullableDatum args[1] = {ArgUuid(workspace_id)};
+	NullableDatum row[1];
+
+	(void) LedgerOpen(workspace_id);
+	if (QueryRow(&find_pending, args, row, 1))
+		OutboxWithdraw(DatumGetUUIDP(row[0].value));
 }
 
 /* Zero is a threshold, too: a top-up once there is debt. */

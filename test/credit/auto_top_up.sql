@@ -143,5 +143,14 @@ SELECT key FROM account.create_api_key('billing') \gset
 SELECT FROM account.authenticate(:'key');
 SELECT throws_ok('SELECT account.set_auto_top_up(true)', '42501', NULL, 'a key may not');
 SELECT pg_temp.proven(:'bob', 'the ledger is proven, too');
+
+-- A workspace that goes
+SELECT pg_temp.enter('bob');
+SELECT account.create_team('bobs-team', 'Bobs') AS team \gset
+SELECT account.switch_workspace(:'team');
+SELECT account.set_auto_top_up(true);
+SELECT is((SELECT count(*)::int FROM account_data.messages WHERE kind = 'top_up_request' AND workspace_id = :'team'), 1, 'a team has asked for a top-up');
+SELECT account.delete_team('DELETE');
+SELECT is((SELECT count(*)::int FROM account_data.messages WHERE kind = 'top_up_request' AND workspace_id = :'team'), 0, 'once it is deleted nobody is to pay');
 SELECT * FROM finish();
 ROLLBACK;

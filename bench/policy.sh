@@ -79,7 +79,7 @@ goal "has_role by the index / no policy" "${ratio_of[has_role, few]}" '>=' 15
 
 for clients in 2 8; do
 	title "one row by its primary key"
-	interleave "$((rounds + 2))" "$seconds" "$clients" "no policy=$(reads pk none many)" \
+	interleave "$rounds" "$((seconds * 2))" "$clients" "no policy=$(reads pk none many)" \
 		"has_role, few=$(reads pk has_role few)" "has_role, many=$(reads pk has_role many)" \
 		"IN memberships, few=$(reads pk in few)"
 	for person in few many; do

@@ -11,6 +11,7 @@
 #include "utils/guc.h"
 
 #include "access/api_key.h"
+#include "access/early_release.h"
 #include "access/event_chain.h"
 #include "access/outbox.h"
 #include "access/password.h"
@@ -20,7 +21,6 @@
 #include "base/catalog.h"
 #include "base/keyring.h"
 #include "base/lookup.h"
-#include "credit/early_release.h"
 #include "people/user.h"
 #include "resource/shape.h"
 #include "resource/trash.h"

@@ -23,7 +23,11 @@ SELECT team_of(n), id, CASE name WHEN 'owner' THEN 'owner' ELSE 'editor' END::ac
 
 SELECT setseed(.5) \g /dev/null
 CREATE TABLE things (id integer NOT NULL, amount integer NOT NULL, workspace_id uuid NOT NULL);
-INSERT INTO things SELECT n, n % 1000, team_of(1 + floor(random() * 1000)::integer) FROM generate_series(1, :rows) n;
+-- Every hundredth row is one of few's teams.
+INSERT INTO things
+SELECT n, n % 1000, team_of(100 * (1 + floor(random() * 10)::integer)
+                            - CASE n % 100 WHEN 0 THEN 0 ELSE 1 + floor(random() * 99)::integer END)
+  FROM generate_series(1, :rows) n;
 ALTER TABLE things ADD PRIMARY KEY (id);
 CREATE INDEX ON things (workspace_id);
 

@@ -5,168 +5,249 @@
  * The actor is the principal.  Functions that need none (sign-up, operators')
  * are recorded under the user they act for, if any, and the database role that
  * called them.
+ *
+ * An event's digest is the SHA-256 of what it says: each value as its length,
+ * four bytes in network order (all ones: null), and its text; a time is its
+ * microseconds since 2000.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/inet.h"
 #include "utils/json.h"
-#include "utils/lsyscache.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
 
 #include "access/event.h"
 #include "access/event_chain.h"
 #include "access/principal.h"
 #include "base/crypto.h"
+#include "base/insert.h"
 #include "base/query.h"
 #include "base/uuid.h"
 
-/* One event, what most statements have. */
-static Statement insert_event = {
-	.types = "uuid, uuid, timestamptz, text, uuid, text, account.proof, uuid, text, text, text,"
-			 " text, text, text, uuid",
-	.sql =
-		"INSERT INTO account_data.events (workspace_id, id, at, actor_kind, actor_id,"
-		"  database_role, via, credential_id, resource_type, resource_id, resource_name, action,"
-		"  description, metadata, client_addr, link_id, digest)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::jsonb,"
-		"  inet_client_addr(), $15, account_data.event_digest($1, $2, $3, $4, $5, $6, $7, $8, $9,"
-		"   $10, $11, $12, $13, $14::jsonb, inet_client_addr()))"
-		" RETURNING digest",
+/* The columns of account_data.events; the digest is of those before LINK_ID. */
+enum
+{
+	WORKSPACE_ID,
+	ID,
+	AT,
+	ACTOR_KIND,
+	ACTOR_ID,
+	DATABASE_ROLE,
+	VIA,
+	CREDENTIAL_ID,
+	RESOURCE_TYPE,
+	RESOURCE_ID,
+	RESOURCE_NAME,
+	ACTION,
+	DESCRIPTION,
+	METADATA,
+	CLIENT_ADDR,
+	LINK_ID,
+	DIGEST,
+	REDACTED_AT,
+	EVENT_COLUMNS
 };
 
-/* All of one transaction and workspace; the digests chain them, in the order of ids. */
-static Statement insert_events = {
-	.types =
-		"uuid[], uuid[], timestamptz, text, uuid, text, account.proof, uuid, text[], text[], text[],"
-		" text[], text[], text[], uuid[]",
-	.sql =
-		"INSERT INTO account_data.events AS e (workspace_id, id, link_id, at, actor_kind, actor_id,"
-		"  database_role, via, credential_id, resource_type, resource_id, resource_name, action,"
-		"  description, metadata, client_addr, digest)"
-		" SELECT n.workspace_id, n.id, n.link_id, $3, $4, $5, $6, $7, $8, n.resource_type,"
-		"  n.resource_id, n.resource_name, n.action, n.description, n.metadata, a.client_addr,"
-		"  account_data.event_digest(n.workspace_id, n.id, $3, $4, $5, $6, $7, $8, n.resource_type,"
-		"   n.resource_id, n.resource_name, n.action, n.description, n.metadata, a.client_addr)"
-		" FROM (SELECT workspace_id, id, resource_type, resource_id, resource_name, action,"
-		"   description, metadata::jsonb AS metadata, link_id"
-		"  FROM unnest($1, $2, $9, $10, $11, $12, $13, $14, $15) AS r (workspace_id, id,"
-		"   resource_type, resource_id, resource_name, action, description, metadata, link_id)) n,"
-		"  (SELECT inet_client_addr() AS client_addr) a"
-		" RETURNING e.workspace_id, e.digest",
-};
+/* Appends a value so that no two lists of values give the same bytes. */
+static void
+AppendBytes(StringInfo bytes, const void *value, size_t len)
+{
+	uint32 network = pg_hton32((uint32) len);
+
+	appendBinaryStringInfo(bytes, (const char *) &network, sizeof(network));
+	appendBinaryStringInfo(bytes, value, (int) len);
+}
 
 static void
-ActorArgs(const Event *event, NullableDatum *args)
+AppendString(StringInfo bytes, const char *value)
+{
+	AppendBytes(bytes, value, strlen(value));
+}
+
+static void
+AppendJson(StringInfo bytes, Jsonb *value)
+{
+	int start = bytes->len;
+	uint32 network;
+
+	AppendBytes(bytes, "", 0);
+	(void) JsonbToCString(bytes, &value->root, VARSIZE(value));
+	network = pg_hton32((uint32) (bytes->len - start - sizeof(network)));
+	memcpy(bytes->data + start, &network, sizeof(network));
+}
+
+static void
+AppendColumn(StringInfo bytes, int column, NullableDatum value)
+{
+	static const uint32 null = PG_UINT32_MAX;
+
+	if (value.isnull)
+	{
+		appendBinaryStringInfo(bytes, (const char *) &null, sizeof(null));
+		return;
+	}
+	switch (column)
+	{
+		case WORKSPACE_ID:
+		case ID:
+		case ACTOR_ID:
+		case CREDENTIAL_ID:
+			AppendString(bytes, UuidText(DatumGetUUIDP(value.value)));
+			break;
+		case AT:
+			AppendString(bytes, psprintf(INT64_FORMAT, DatumGetTimestampTz(value.value)));
+			break;
+		case VIA:
+			AppendString(bytes,
+						 CatalogEnumLabel(ENUM_PROOF, CatalogEnumMember(ENUM_PROOF, value.value)));
+			break;
+		case METADATA:
+			AppendJson(bytes, DatumGetJsonbP(value.value));
+			break;
+		case CLIENT_ADDR:
+			AppendString(bytes, DatumGetCString(DirectFunctionCall1(inet_out, value.value)));
+			break;
+		default:
+		{
+			text *words = DatumGetTextPP(value.value);
+
+			AppendBytes(bytes, VARDATA_ANY(words), VARSIZE_ANY_EXHDR(words));
+		}
+	}
+}
+
+static void
+EventDigest(const NullableDatum *row, uint8 digest[CRYPTO_SHA256_LEN])
+{
+	StringInfoData bytes;
+
+	initStringInfo(&bytes);
+	for (int column = 0; column < LINK_ID; column++)
+		AppendColumn(&bytes, column, row[column]);
+	if (!CryptoSha256(bytes.data, bytes.len, digest))
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not compute a digest")));
+	pfree(bytes.data);
+}
+
+/* For who verifies: the digest of an event as it stands in the table. */
+PG_FUNCTION_INFO_V1(account_event_digest);
+Datum
+account_event_digest(PG_FUNCTION_ARGS)
+{
+	uint8 digest[CRYPTO_SHA256_LEN];
+
+	Assert(PG_NARGS() == LINK_ID);
+	EventDigest(fcinfo->args, digest);
+	PG_RETURN_DATUM(ArgBytes(digest, CRYPTO_SHA256_LEN).value);
+}
+
+/* The address of this connection, null when there is none; it never changes. */
+static NullableDatum
+ClientAddress(void)
+{
+	static bool is_known = false;
+	static NullableDatum address;
+
+	if (!is_known)
+	{
+		LOCAL_FCINFO(fcinfo, 0);
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+		InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
+		address.value = inet_client_addr(fcinfo);
+		address.isnull = fcinfo->isnull;
+		MemoryContextSwitchTo(old);
+		is_known = true;
+	}
+	return address;
+}
+
+/* What all events of one actor and statement share. */
+static void
+FillShared(const Event *event, NullableDatum *row)
 {
 	const Principal *p = PrincipalCurrent();
 	Datum values[PRINCIPAL_COLUMNS];
 	bool nulls[PRINCIPAL_COLUMNS];
 
+	row[AT] = ArgTime(GetCurrentStatementStartTimestamp());
+	row[CLIENT_ADDR] = ClientAddress();
+	row[REDACTED_AT] = ArgNull();
 	if (p == NULL)
 	{
-		args[0] = ArgText(event->user_id == NULL ? "operator" : "user");
-		args[1] = ArgUuid(event->user_id);
-		args[2] = ArgText(GetUserNameFromId(GetSessionUserId(), false));
-		args[3] = args[4] = ArgNull();
+		row[ACTOR_KIND] = ArgText(event->user_id == NULL ? "operator" : "user");
+		row[ACTOR_ID] = ArgUuid(event->user_id);
+		row[DATABASE_ROLE] = ArgText(GetUserNameFromId(GetSessionUserId(), false));
+		row[VIA] = row[CREDENTIAL_ID] = ArgNull();
 		return;
 	}
 	PrincipalColumns(p, values, nulls);
-	args[0] = ArgText(p->is_service_account ? "service_account" : "user");
-	args[1] = ArgUuid(&p->actor_id);
-	args[2] = ArgNull();
-	args[3] = ArgDatum(values[4]);
-	args[4] = nulls[5] ? ArgNull() : ArgUuid(&p->credential_id);
+	row[ACTOR_KIND] = ArgText(p->is_service_account ? "service_account" : "user");
+	row[ACTOR_ID] = ArgUuid(&p->actor_id);
+	row[DATABASE_ROLE] = ArgNull();
+	row[VIA] = ArgDatum(values[4]);
+	row[CREDENTIAL_ID] = nulls[5] ? ArgNull() : ArgUuid(&p->credential_id);
 }
 
+/* The rest of the row; its digest goes into the chain. */
 static void
-AddToChain(const NullableDatum *row, void *state)
+FillEvent(const Event *event, pg_uuid_t *id, NullableDatum *row)
 {
-	EventChainAdd(DatumGetUUIDP(row[0].value), DatumGetByteaPP(row[1].value));
+	uint8 digest[CRYPTO_SHA256_LEN];
+
+	UuidNew(id);
+	row[WORKSPACE_ID] = ArgUuid(event->workspace_id);
+	row[ID] = ArgUuid(id);
+	row[RESOURCE_TYPE] = ArgText(event->resource_type);
+	row[RESOURCE_ID] = ArgText(event->resource_id == NULL ? event->resource_key
+														  : UuidText(event->resource_id));
+	row[RESOURCE_NAME] = ArgText(event->resource_name);
+	row[ACTION] = ArgText(event->action);
+	row[DESCRIPTION] = ArgText(event->description);
+	row[METADATA] = event->metadata == NULL
+						? ArgNull()
+						: ArgDatum(DirectFunctionCall1(jsonb_in, CStringGetDatum(event->metadata)));
+	row[LINK_ID] = ArgUuid(EventChainLink(event->workspace_id));
+	EventDigest(row, digest);
+	row[DIGEST] = ArgBytes(digest, CRYPTO_SHA256_LEN);
+	EventChainAdd(event->workspace_id, digest);
 }
 
-static Datum
-EventColumn(const Event *event, int number, bool *isnull)
-{
-	const char *const texts[] = {event->resource_type, NULL,
-								 event->resource_name, event->action,
-								 event->description,   event->metadata};
-	const char *text = texts[number];
-
-	if (number == 1)
-		text = event->resource_id == NULL ? event->resource_key : UuidText(event->resource_id);
-	*isnull = text == NULL;
-	return text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
-}
-
-static NullableDatum
-ArrayArg(Datum *values, bool *nulls, int n, bool is_uuid)
-{
-	int dims[1] = {n};
-	int bounds[1] = {1};
-
-	return ArgPointer(construct_md_array(values, nulls, 1, dims, bounds,
-										 is_uuid ? UUIDOID : TEXTOID, is_uuid ? UUID_LEN : -1,
-										 false, is_uuid ? TYPALIGN_CHAR : TYPALIGN_INT));
-}
-
-/* Events of one actor, in their order, at most EVENT_MANY. */
+/* Events of one actor, in their order. */
 void
 EventWriteMany(const Event *events, int n)
 {
+	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "account events",
+												 ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(memory);
+	NullableDatum *rows = palloc(sizeof(NullableDatum) * n * EVENT_COLUMNS);
 	pg_uuid_t *ids = palloc(sizeof(pg_uuid_t) * n);
-	Datum values[3][EVENT_MANY];
-	bool nulls[EVENT_MANY];
-	NullableDatum args[15];
 
 	Assert(n > 0 && n <= EVENT_MANY);
-	if (n == 1)
-	{
-		EventWrite(events);
-		return;
-	}
+	FillShared(&events[0], rows);
 	for (int i = 0; i < n; i++)
 	{
-		UuidNew(&ids[i]);
-		values[0][i] = UUIDPGetDatum(events[i].workspace_id);
-		values[1][i] = UUIDPGetDatum(&ids[i]);
-		values[2][i] = UUIDPGetDatum(EventChainLink(events[i].workspace_id));
+		NullableDatum *row = rows + i * EVENT_COLUMNS;
+
+		if (i > 0)
+			memcpy(row, rows, sizeof(NullableDatum) * EVENT_COLUMNS);
+		FillEvent(&events[i], &ids[i], row);
 	}
-	args[0] = ArrayArg(values[0], NULL, n, true);
-	args[1] = ArrayArg(values[1], NULL, n, true);
-	args[14] = ArrayArg(values[2], NULL, n, true);
-	args[2] = ArgTime(GetCurrentStatementStartTimestamp());
-	ActorArgs(&events[0], &args[3]);
-	for (int column = 0; column < 6; column++)
-	{
-		for (int i = 0; i < n; i++)
-			values[0][i] = EventColumn(&events[i], column, &nulls[i]);
-		args[8 + column] = ArrayArg(values[0], nulls, n, false);
-	}
-	QueryEach(&insert_events, args, 2, AddToChain, NULL);
+	InsertRows("events", rows, n, EVENT_COLUMNS);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(memory);
 }
 
 void
 EventWrite(const Event *event)
 {
-	pg_uuid_t id;
-	NullableDatum args[15];
-	NullableDatum row[1];
-
-	UuidNew(&id);
-	args[0] = ArgUuid(event->workspace_id);
-	args[1] = ArgUuid(&id);
-	args[2] = ArgTime(GetCurrentStatementStartTimestamp());
-	ActorArgs(event, &args[3]);
-	for (int column = 0; column < 6; column++)
-		args[8 + column].value = EventColumn(event, column, &args[8 + column].isnull);
-	args[14] = ArgUuid(EventChainLink(event->workspace_id));
-	(void) QueryRow(&insert_event, args, row, 1);
-	EventChainAdd(event->workspace_id, DatumGetByteaPP(row[0].value));
+	EventWriteMany(event, 1);
 }
 
 /* The metadata of a change of one column: {"column": ["old", "new"]}. */
@@ -184,50 +265,4 @@ EventChange(const char *column, const char *old, const char *new)
 	escape_json(&json, new);
 	appendStringInfoString(&json, "]}");
 	return json.data;
-}
-
-/* Appends a value so that no two lists of values give the same bytes. */
-static void
-AppendText(StringInfo bytes, const char *text)
-{
-	uint32 length = text == NULL ? PG_UINT32_MAX : (uint32) strlen(text);
-	uint32 network = pg_hton32(length);
-
-	appendBinaryStringInfo(bytes, (const char *) &network, sizeof(network));
-	if (text != NULL)
-		appendBinaryStringInfo(bytes, text, (int) length);
-}
-
-/*
- * SHA-256 of what an event says: each value as its length, four bytes in network
- * order (all ones: null), and its text; the time is microseconds since 2000.
- */
-PG_FUNCTION_INFO_V1(account_event_digest);
-Datum
-account_event_digest(PG_FUNCTION_ARGS)
-{
-	StringInfoData bytes;
-	bytea *digest = palloc(VARHDRSZ + CRYPTO_SHA256_LEN);
-
-	initStringInfo(&bytes);
-	for (int i = 0; i < PG_NARGS(); i++)
-	{
-		Oid type = get_fn_expr_argtype(fcinfo->flinfo, i);
-		Oid out;
-		bool is_varlena;
-
-		if (PG_ARGISNULL(i))
-			AppendText(&bytes, NULL);
-		else if (type == TIMESTAMPTZOID)
-			AppendText(&bytes, psprintf(INT64_FORMAT, PG_GETARG_INT64(i)));
-		else
-		{
-			getTypeOutputInfo(type, &out, &is_varlena);
-			AppendText(&bytes, OidOutputFunctionCall(out, PG_GETARG_DATUM(i)));
-		}
-	}
-	SET_VARSIZE(digest, VARHDRSZ + CRYPTO_SHA256_LEN);
-	if (!CryptoSha256(bytes.data, bytes.len, (uint8 *) VARDATA(digest)))
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not compute a digest")));
-	PG_RETURN_BYTEA_P(digest);
 }

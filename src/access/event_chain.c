@@ -6,6 +6,7 @@
  * before it commits, adds one link for each workspace.  Only then does it take
  * the lock of the workspace's chain, in the order of workspaces and after every
  * other lock, so that chains neither fork nor make anybody wait for a deadlock.
+ * It does not hold that lock while the commit is flushed: see early_release.c.
  *
  * The running hash follows savepoints: what was rolled back is in no link.
  */
@@ -15,12 +16,16 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
+#include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "access/early_release.h"
 #include "access/event_chain.h"
 #include "base/crypto.h"
 #include "base/errors.h"
+#include "base/insert.h"
+#include "base/lookup.h"
 #include "base/query.h"
 #include "base/uuid.h"
 
@@ -46,17 +51,21 @@ typedef struct Link
 
 static Link *links = NULL; /* of this transaction, in TopTransactionContext */
 
-static Statement insert_link = {
-	.types = "uuid, uuid, bigint, bytea",
-	.mode = QUERY_FRESH,
-	.by_index = true,
-	.sql = "INSERT INTO account_data.event_links"
-		   "  (workspace_id, seq, id, event_count, events_digest, digest)"
-		   " SELECT $1, coalesce(last.seq, 0) + 1, $2, $3, $4,"
-		   "  sha256(coalesce(last.digest, '') || $4)"
-		   " FROM (SELECT) one LEFT JOIN (SELECT seq, digest FROM account_data.event_links"
-		   "  WHERE workspace_id = $1 ORDER BY seq DESC LIMIT 1) last ON true",
+/* The columns of account_data.event_links. */
+enum
+{
+	LINK_WORKSPACE_ID,
+	LINK_SEQ,
+	LINK_ID,
+	LINK_EVENT_COUNT,
+	LINK_EVENTS_DIGEST,
+	LINK_DIGEST,
+	LINK_PRUNED_AT,
+	LINK_COLUMNS
 };
+
+static Lookup last_link = {
+	.table = "event_links", .index = "event_links_pkey", .is_backward = true};
 
 static Link *
 LinkOf(const pg_uuid_t *workspace_id)
@@ -91,13 +100,30 @@ EventChainIsOpen(const pg_uuid_t *link_id)
 	return false;
 }
 
+static void
+RaiseNoDigest(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not compute a digest")));
+}
+
+/* Replaces a hash by that of itself and what comes next. */
+static void
+HashOn(uint8 hash[CRYPTO_SHA256_LEN], const uint8 next[CRYPTO_SHA256_LEN])
+{
+	uint8 both[2 * CRYPTO_SHA256_LEN];
+
+	memcpy(both, hash, CRYPTO_SHA256_LEN);
+	memcpy(both + CRYPTO_SHA256_LEN, next, CRYPTO_SHA256_LEN);
+	if (!CryptoSha256(both, sizeof(both), hash))
+		RaiseNoDigest();
+}
+
 void
-EventChainAdd(const pg_uuid_t *workspace_id, const bytea *digest)
+EventChainAdd(const pg_uuid_t *workspace_id, const uint8 digest[CRYPTO_SHA256_LEN])
 {
 	Link *link = LinkOf(workspace_id);
 	int level = GetCurrentTransactionNestLevel();
 	Running *running = link->running;
-	uint8 both[2 * CRYPTO_SHA256_LEN] = {0};
 
 	if (running == NULL || running->level < level)
 	{
@@ -108,10 +134,7 @@ EventChainAdd(const pg_uuid_t *workspace_id, const bytea *digest)
 		running->level = level;
 		link->running = running;
 	}
-	memcpy(both, running->hash, CRYPTO_SHA256_LEN);
-	memcpy(both + CRYPTO_SHA256_LEN, VARDATA_ANY(digest), CRYPTO_SHA256_LEN);
-	if (!CryptoSha256(both, sizeof(both), running->hash))
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not compute a digest")));
+	HashOn(running->hash, digest);
 	running->count++;
 }
 
@@ -125,17 +148,50 @@ LockChain(const pg_uuid_t *workspace_id)
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 }
 
+/* The last link there is: its number, or 0, and its digest. */
+static int64
+LastLink(const pg_uuid_t *workspace_id, uint8 digest[CRYPTO_SHA256_LEN])
+{
+	ScanKeyData key;
+	LookupScan scan;
+	TupleTableSlot *slot;
+	int64 seq = 0;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(workspace_id));
+	slot = LookupBegin(&scan, &last_link, &key, 1, true);
+	if (slot != NULL)
+	{
+		slot_getallattrs(slot);
+		seq = DatumGetInt64(slot->tts_values[LINK_SEQ]);
+		memcpy(digest, VARDATA_ANY(DatumGetByteaPP(slot->tts_values[LINK_DIGEST])),
+			   CRYPTO_SHA256_LEN);
+	}
+	LookupEnd(&scan);
+	return seq;
+}
+
 static void
 WriteLink(const Link *link)
 {
-	bytea *hash = palloc(VARHDRSZ + CRYPTO_SHA256_LEN);
-	NullableDatum args[4] = {ArgUuid(&link->workspace_id), ArgUuid(&link->id),
-							 ArgDatum(Int64GetDatum(link->running->count)), ArgPointer(hash)};
+	const uint8 *events = link->running->hash;
+	uint8 digest[CRYPTO_SHA256_LEN];
+	NullableDatum row[LINK_COLUMNS];
+	int64 seq;
 
-	SET_VARSIZE(hash, VARHDRSZ + CRYPTO_SHA256_LEN);
-	memcpy(VARDATA(hash), link->running->hash, CRYPTO_SHA256_LEN);
 	LockChain(&link->workspace_id);
-	QueryRun(&insert_link, args);
+	seq = LastLink(&link->workspace_id, digest);
+	if (seq > 0)
+		HashOn(digest, events);
+	else if (!CryptoSha256(events, CRYPTO_SHA256_LEN, digest))
+		RaiseNoDigest();
+	row[LINK_WORKSPACE_ID] = ArgUuid(&link->workspace_id);
+	row[LINK_SEQ] = ArgDatum(Int64GetDatum(seq + 1));
+	row[LINK_ID] = ArgUuid(&link->id);
+	row[LINK_EVENT_COUNT] = ArgDatum(Int64GetDatum(link->running->count));
+	row[LINK_EVENTS_DIGEST] = ArgBytes(events, CRYPTO_SHA256_LEN);
+	row[LINK_DIGEST] = ArgBytes(digest, CRYPTO_SHA256_LEN);
+	row[LINK_PRUNED_AT] = ArgNull();
+	InsertRow("event_links", row, LINK_COLUMNS);
 }
 
 /* The link of the smallest workspace after one, of those that have events. */
@@ -159,7 +215,6 @@ WriteLinks(void)
 	for (const Link *link = NextLink(NULL); link != NULL; link = NextLink(link))
 		WriteLink(link);
 	PopActiveSnapshot();
-	links = NULL;
 }
 
 static void
@@ -168,9 +223,17 @@ AtTransactionEnd(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
-		case XACT_EVENT_PRE_PREPARE:
-			if (links != NULL)
+			if (NextLink(NULL) != NULL)
+			{
 				WriteLinks();
+				EarlyRelease();
+			}
+			links = NULL;
+			break;
+		case XACT_EVENT_PRE_PREPARE:
+			if (NextLink(NULL) != NULL)
+				WriteLinks();
+			links = NULL;
 			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_PREPARE:

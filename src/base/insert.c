@@ -1,8 +1,8 @@
 /*
  * insert.c
- *		Inserts a row into a table of account_data directly, without a plan.
+ *		Inserts rows into a table of account_data directly, without a plan.
  *
- * For doors that write several rows on each call: starting the executor, reading
+ * For doors that write several rows on each call, and for many rows at once: starting the executor, reading
  * the expressions of CHECK constraints and querying for foreign keys cost several
  * times what the row and its index entries do.  So a row must be complete, in the
  * order of the table's columns, and the caller answers for what the constraints
@@ -22,10 +22,11 @@
 #include "base/compat.h"
 #include "base/insert.h"
 
-/* Puts the row into slot. */
-static void
-FillSlot(TupleTableSlot *slot, const NullableDatum *row, int ncolumns)
+/* A new slot of the table that holds the row. */
+static TupleTableSlot *
+MakeSlot(Relation rel, const NullableDatum *row, int ncolumns)
 {
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	TupleDesc desc = slot->tts_tupleDescriptor;
 
 	if (desc->natts != ncolumns)
@@ -37,29 +38,51 @@ FillSlot(TupleTableSlot *slot, const NullableDatum *row, int ncolumns)
 		slot->tts_values[i] = row[i].value;
 		slot->tts_isnull[i] = row[i].isnull;
 	}
-	ExecStoreVirtualTuple(slot);
+	return ExecStoreVirtualTuple(slot);
 }
 
-/* The commands that follow see the row, as they see what a statement wrote. */
-void
-InsertRow(const char *table, const NullableDatum *row, int ncolumns)
+static void
+InsertSlots(Relation rel, TupleTableSlot **slots, int nrows)
 {
-	Relation rel;
 	EState *estate = CreateExecutorState();
 	ResultRelInfo *target = makeNode(ResultRelInfo);
-	TupleTableSlot *slot;
+	CommandId command = GetCurrentCommandId(true);
+
+	InitResultRelInfo(target, rel, 0, NULL, 0);
+	ExecOpenIndices(target, false);
+	if (nrows == 1)
+		table_tuple_insert(rel, slots[0], command, 0, NULL);
+	else
+		table_multi_insert(rel, slots, nrows, command, 0, NULL);
+	for (int i = 0; i < nrows; i++)
+		AccountInsertIndexTuples(target, slots[i], estate);
+	ExecCloseIndices(target);
+	FreeExecutorState(estate);
+}
+
+/*
+ * Inserts rows that stand one after the other.  The commands that follow see
+ * them, as they see what a statement wrote.
+ */
+void
+InsertRows(const char *table, const NullableDatum *rows, int nrows, int ncolumns)
+{
+	TupleTableSlot **slots = palloc(sizeof(TupleTableSlot *) * nrows);
+	Relation rel;
 
 	PreventCommandIfReadOnly("INSERT");
 	rel = table_open(CatalogTable(table), RowExclusiveLock);
-	slot = table_slot_create(rel, NULL);
-	FillSlot(slot, row, ncolumns);
-	InitResultRelInfo(target, rel, 0, NULL, 0);
-	ExecOpenIndices(target, false);
-	table_tuple_insert(rel, slot, GetCurrentCommandId(true), 0, NULL);
-	AccountInsertIndexTuples(target, slot, estate);
-	ExecCloseIndices(target);
-	ExecDropSingleTupleTableSlot(slot);
+	for (int i = 0; i < nrows; i++)
+		slots[i] = MakeSlot(rel, rows + i * ncolumns, ncolumns);
+	InsertSlots(rel, slots, nrows);
+	for (int i = 0; i < nrows; i++)
+		ExecDropSingleTupleTableSlot(slots[i]);
 	table_close(rel, NoLock);
-	FreeExecutorState(estate);
 	CommandCounterIncrement();
+}
+
+void
+InsertRow(const char *table, const NullableDatum *row, int ncolumns)
+{
+	InsertRows(table, row, 1, ncolumns);
 }

@@ -106,6 +106,7 @@ LookupBegin(LookupScan *scan, Lookup *lookup, ScanKey keys, int nkeys, bool is_l
 	LockRelations(lookup);
 	scan->table = table_open(lookup->table_oid, NoLock);
 	scan->index = index_open(lookup->index_oid, NoLock);
+	scan->direction = lookup->is_backward ? BackwardScanDirection : ForwardScanDirection;
 	scan->latest = is_latest ? LatestSnapshot() : NULL;
 	snapshot = is_latest ? scan->latest : GetActiveSnapshot();
 	scan->slot = table_slot_create(scan->table, NULL);
@@ -117,7 +118,7 @@ LookupBegin(LookupScan *scan, Lookup *lookup, ScanKey keys, int nkeys, bool is_l
 TupleTableSlot *
 LookupNext(LookupScan *scan)
 {
-	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot) ? scan->slot : NULL;
+	return index_getnext_slot(scan->scan, scan->direction, scan->slot) ? scan->slot : NULL;
 }
 
 /* Keeps the locks to the end of the transaction, as every statement does. */

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/sdir.h"
 #include "access/skey.h"
 #include "executor/tuptable.h"
 #include "utils/relcache.h"
@@ -20,6 +21,7 @@ typedef struct Lookup
 {
 	const char *table;
 	const char *index;
+	bool is_backward; /* reads the last row of those that match first */
 	/* what the names meant last; valid while is_resolved */
 	Oid table_oid;
 	Oid index_oid;
@@ -36,6 +38,7 @@ typedef struct LookupScan
 {
 	Relation table;
 	Relation index;
+	ScanDirection direction;
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
 	Snapshot latest; /* registered here when the scan reads what is newest */

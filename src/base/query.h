@@ -104,6 +104,16 @@ ArgText(const char *value)
 }
 
 static inline NullableDatum
+ArgBytes(const void *bytes, size_t len)
+{
+	bytea *value = palloc(VARHDRSZ + len);
+
+	SET_VARSIZE(value, VARHDRSZ + len);
+	memcpy(VARDATA(value), bytes, len);
+	return ArgDatum(PointerGetDatum(value));
+}
+
+static inline NullableDatum
 ArgTime(TimestampTz value)
 {
 	return ArgDatum(TimestampTzGetDatum(value));

@@ -39,7 +39,6 @@
 #include "base/errors.h"
 #include "base/query.h"
 #include "base/uuid.h"
-#include "credit/early_release.h"
 #include "credit/ledger.h"
 
 #define WALLET_COLUMNS                                                                             \
@@ -373,7 +372,6 @@ LedgerClose(Book *book)
 		return;
 	WriteEntries(book);
 	book->entries = NIL;
-	EarlyRelease();
 }
 
 /*

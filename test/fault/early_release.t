@@ -1,4 +1,4 @@
-# A charge lets go of its wallet before the log is flushed; where more than the local disk is waited
+# A transaction with events lets go of its locks before the log is flushed; where more than the local disk is waited
 # for it stands aside, and whatever was acknowledged is there after a crash.
 use strict;
 use warnings;
@@ -11,19 +11,25 @@ my $node = new_node(allows_streaming => 1, conf => "max_prepared_transactions = 
 make_wallets($node);
 my $act = 'SELECT FROM account.act_as((SELECT user_id FROM people WHERE n = 1), is_local => false);';
 
-sub charged
+# What the commit of a charge says, and the session's setting after it.
+sub committed
 {
-	my ($settings) = @_;
-	return sql($node, "$act\n$settings\nBEGIN;\nSELECT FROM account.charge(1, 'x', gen_random_uuid()::text);\n"
-		. "SHOW synchronous_commit;\nCOMMIT;\nSHOW synchronous_commit;") =~ s/\n/ /gr;
+	my ($settings, $statement) = @_;
+	my ($out, $said);
+	$node->psql('postgres', "$act\n$settings\nBEGIN;\n$statement\nSET LOCAL client_min_messages = debug1;\nCOMMIT;\n"
+		. 'SHOW synchronous_commit;', stdout => \$out, stderr => \$said, on_error_stop => 1);
+	return ($said =~ /locks are released before the log is flushed/ ? 'early' : 'late') . " $out";
 }
 
-is(charged(''), 'off on', 'a charge commits without holding the wallet through the flush');
-is(charged('SET account.early_lock_release = off;'), 'on on', 'unless the setting says otherwise');
-is(charged('SET synchronous_commit = off;'), 'off off', 'who waits for nothing goes on so');
-is(charged('SET synchronous_commit = local;'), 'off local', 'each session has its own setting back');
-is(sql($node, "$act\nBEGIN;\nSAVEPOINT s;\nSELECT FROM account.charge(1, 'x', 'undone');\nROLLBACK TO s;\nSHOW synchronous_commit;\nCOMMIT;"),
-	'on', 'a charge that is undone leaves the commit as it was');
+my $charge = "SELECT FROM account.charge(1, 'x', gen_random_uuid()::text);";
+my $event = "SELECT FROM account.log_event('training', 'started');";
+is(committed('', $charge), 'early on', 'a charge does not hold its wallet through the flush');
+is(committed('', $event), 'early on', 'nor any event the chain of its workspace');
+is(committed('', 'SELECT 1;'), "late 1\non", 'a transaction without events is left alone');
+is(committed('SET account.early_lock_release = off;', $charge), 'late on', 'unless the setting says otherwise');
+is(committed('SET synchronous_commit = off;', $charge), 'late off', 'who waits for nothing goes on so');
+is(committed('SET synchronous_commit = local;', $charge), 'early local', 'each session has its own setting back');
+is(committed('', "SAVEPOINT s;\n$charge\nROLLBACK TO s;"), 'late on', 'a charge that is undone leaves the commit as it was');
 
 # Prepared transactions.
 sql($node, "$act\nBEGIN;\nSELECT FROM account.charge(1, 'x', 'prepared');\nPREPARE TRANSACTION 'p';");

@@ -1,6 +1,6 @@
 /*
  * early_release.h
- *		Letting go of a wallet's lock before the commit is on disk.
+ *		Letting go of a transaction's locks before its commit is on disk.
  */
 #ifndef ACCOUNT_EARLY_RELEASE_H
 #define ACCOUNT_EARLY_RELEASE_H

@@ -1,15 +1,16 @@
 /*
  * early_release.c
- *		Letting go of a wallet's lock before the commit is on disk.
+ *		Letting go of a transaction's locks before its commit is on disk.
  *
  * A commit holds its locks while it waits for the flush of the log, so that one
- * busy wallet makes no more transactions a second than the disk makes flushes.
- * A transaction that posts to a ledger commits asynchronously instead, lets go
- * of its locks, and then waits for the same flush before its client is told.
+ * busy wallet, or the chain of one busy workspace's events, makes no more
+ * transactions a second than the disk makes flushes.  A transaction that adds to
+ * a chain commits asynchronously instead, lets go of its locks, and then waits
+ * for the same flush before its client is told.
  *
  * What a client was told to be committed is on disk, as ever: the order of the
- * log is the order of the commits, so who saw a charge and was told of a commit
- * of their own has both there.  But who only reads may see a charge up to one
+ * log is the order of the commits, so who saw a change and was told of a commit
+ * of their own has both there.  But who only reads may see a change up to one
  * flush before a crash of the server forgets it, client and all.
  * account.early_lock_release = off takes that away, and the speed with it.
  *
@@ -27,7 +28,7 @@
 #include "utils/guc.h"
 #include "utils/resowner.h"
 
-#include "credit/early_release.h"
+#include "access/early_release.h"
 
 static bool account_early_lock_release = true;
 
@@ -50,12 +51,12 @@ EarlyReleaseInit(void)
 {
 	DefineCustomBoolVariable(
 		"account.early_lock_release",
-		"Releases a wallet before the log is flushed; the client is told after.", NULL,
+		"Releases a commit's locks before the log is flushed; the client is told after.", NULL,
 		&account_early_lock_release, true, PGC_USERSET, 0, NULL, NULL, NULL);
 	RegisterResourceReleaseCallback(AfterLocks, NULL);
 }
 
-/* The transaction has posted to a ledger. */
+/* Just before the commit of a transaction that others wait for. */
 void
 EarlyRelease(void)
 {
@@ -65,4 +66,5 @@ EarlyRelease(void)
 	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
 	is_flush_owed = true;
+	elog(DEBUG1, "locks are released before the log is flushed");
 }

@@ -74,8 +74,8 @@ CREATE TABLE account_data.wallets (
     last_seq             bigint NOT NULL DEFAULT 0,
     last_at              timestamptz NOT NULL DEFAULT '-infinity',
     next_due_at          timestamptz NOT NULL DEFAULT 'infinity',
-    head                 bytea NOT NULL DEFAULT '\x0000000000000000000000000000000000000000000000000000000000000000',
-    top_up_below_micros  bigint NOT NULL DEFAULT -9223372036854775808
+    top_up_below_micros  bigint NOT NULL DEFAULT -9223372036854775808,
+    head                 bytea NOT NULL DEFAULT '\x0000000000000000000000000000000000000000000000000000000000000000'
 ) WITH (fillfactor = 40);
 CREATE INDEX wallets_due_idx ON account_data.wallets (next_due_at) WHERE next_due_at < 'infinity';
 COMMENT ON TABLE account_data.wallets IS 'What each workspace has; its row is the lock of the workspace''s ledger.';

@@ -43,7 +43,7 @@
 
 #define WALLET_COLUMNS                                                                             \
 	" cash_micros, promotional_micros, debt_micros, reserved_micros, reserved_cash_micros,"        \
-	" last_seq, last_at, next_due_at, head, top_up_below_micros"
+	" last_seq, last_at, next_due_at, top_up_below_micros, head"
 #define WALLET_NCOLUMNS 10
 
 #define MAX_DUE_WALLETS 10000
@@ -87,19 +87,19 @@ static Statement find_next_due = {
 	"WITH wallet AS ("                                                                             \
 	"  UPDATE account_data.wallets SET cash_micros = $3, promotional_micros = $4,"                 \
 	"    debt_micros = $5, reserved_micros = $6, reserved_cash_micros = $7, last_seq = $8,"        \
-	"    last_at = $9, next_due_at = $10, head = $11, top_up_below_micros = $12"                   \
+	"    last_at = $9, next_due_at = $10, top_up_below_micros = $11, head = $12"                   \
 	"  WHERE workspace_id = $1)"                                                                   \
 	" INSERT INTO account_data.transactions SELECT "
 
 static Statement write_entry = {
 	.types = "uuid, account_data.transactions, bigint, bigint, bigint, bigint, bigint, bigint,"
-			 " timestamptz, timestamptz, bytea, bigint",
+			 " timestamptz, timestamptz, bigint, bytea",
 	.sql = UPDATE_WALLET "($2).*",
 };
 
 static Statement write_entries = {
 	.types = "uuid, account_data.transactions[], bigint, bigint, bigint, bigint, bigint, bigint,"
-			 " timestamptz, timestamptz, bytea, bigint",
+			 " timestamptz, timestamptz, bigint, bytea",
 	.sql = UPDATE_WALLET "t.* FROM unnest($2) t",
 };
 
@@ -114,7 +114,7 @@ static Statement find_due = {
 static void
 ReadWallet(const NullableDatum *row, Wallet *wallet)
 {
-	bytea *head = DatumGetByteaPP(row[8].value);
+	bytea *head = DatumGetByteaPP(row[9].value);
 
 	wallet->cash = DatumGetInt64(row[0].value);
 	wallet->promotional = DatumGetInt64(row[1].value);
@@ -124,8 +124,8 @@ ReadWallet(const NullableDatum *row, Wallet *wallet)
 	wallet->last_seq = DatumGetInt64(row[5].value);
 	wallet->last_at = DatumGetTimestampTz(row[6].value);
 	wallet->next_due_at = DatumGetTimestampTz(row[7].value);
+	wallet->top_up_below = DatumGetInt64(row[8].value);
 	memcpy(wallet->head, VARDATA_ANY(head), CRYPTO_SHA256_LEN);
-	wallet->top_up_below = DatumGetInt64(row[9].value);
 }
 
 /* Posts, in the order in which they happened, all expiries up to now. */
@@ -348,8 +348,8 @@ WriteEntries(Book *book)
 		ArgDatum(Int64GetDatum(w->last_seq)),
 		ArgTime(w->last_at),
 		ArgTime(w->next_due_at),
-		ArgPointer(head),
 		ArgDatum(Int64GetDatum(w->top_up_below)),
+		ArgPointer(head),
 	};
 
 	SET_VARSIZE(head, VARHDRSZ + CRYPTO_SHA256_LEN);

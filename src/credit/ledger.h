@@ -33,8 +33,8 @@ typedef struct Wallet
 	int64 last_seq;
 	TimestampTz last_at;
 	TimestampTz next_due_at; /* nothing expires before */
+	int64 top_up_below;		 /* with less than this available, a top-up is asked for */
 	uint8 head[CRYPTO_SHA256_LEN];
-	int64 top_up_below; /* with less than this available, a top-up is asked for */
 } Wallet;
 
 typedef struct Grant

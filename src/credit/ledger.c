@@ -18,6 +18,8 @@
  *		freed pays debt first.
  *	7.	What is due by a transaction's time was posted before it, dated at the
  *		instant it expired.
+ *	8.	No less is available than top_up_below: who takes it below asks for a
+ *		top-up, and until that ends it is TOP_UP_NEVER; see auto_top_up.c.
  *
  * How they are kept: every change is made by one function, LedgerPost, on a Book
  * whose wallet row is locked, so that the changes of a workspace come one after

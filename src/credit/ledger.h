@@ -32,7 +32,7 @@ typedef struct Wallet
 	int64 reserved_cash; /* the part of reserved that is cash */
 	int64 last_seq;
 	TimestampTz last_at;
-	TimestampTz next_due_at; /* nothing expires before */
+	TimestampTz next_due_at; /* nothing is due before */
 	int64 top_up_below;		 /* with less than this available, a top-up is asked for */
 	uint8 head[CRYPTO_SHA256_LEN];
 } Wallet;

@@ -2,23 +2,21 @@
  * compat.h
  *		What differs between PostgreSQL 15 and 18, in one place.
  *
- * No other file of the extension looks at PG_VERSION_NUM.
+ * No other file of the extension looks at PG_VERSION_NUM.  Who uses a macro
+ * includes what the server's function behind it needs.
  */
 #ifndef ACCOUNT_COMPAT_H
 #define ACCOUNT_COMPAT_H
 
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "catalog/pg_attribute.h"
-#include "catalog/pg_class.h"
-#include "parser/parse_type.h"
-#include "storage/proc.h"
-#include "utils/acl.h"
-#include "utils/guc.h"
-
 #if PG_VERSION_NUM < 150000
 #error "account needs PostgreSQL 15 or later"
+#endif
+
+/* 16 took what is in a varlena out of postgres.h. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
 #endif
 
 /* 18 says what does not return before the declaration, as C11 does. */
@@ -59,7 +57,7 @@
 #endif
 
 /* 18 can compute a generated column when it is read; the stored row has none. */
-#ifndef ATTRIBUTE_GENERATED_VIRTUAL
+#if PG_VERSION_NUM < 180000
 #define ATTRIBUTE_GENERATED_VIRTUAL 'v'
 #endif
 

@@ -17,6 +17,7 @@
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "parser/parse_type.h"
 #include "utils/datum.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"

@@ -134,7 +134,7 @@ foreach my $round (1 .. 2)
 		my $pid = sql($node, q(SELECT pid FROM pg_stat_activity WHERE query ~ '^SELECT work' LIMIT 1));
 		kill KILL => $pid or die "cannot kill backend $pid: $!";
 	});
-	$node->poll_query_until('postgres', 'SELECT true') or die 'the server does not come back';
+	await_server($node);
 	check("backend killed, round $round");
 
 	work_until_killed(sub {

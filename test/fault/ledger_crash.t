@@ -73,7 +73,7 @@ foreach my $round (1 .. $rounds)
 		my $tries = 0;
 		usleep(1000) until kill_backend() || ++$tries > 1000;
 		wait_for_clients(@running);
-		$node->poll_query_until('postgres', 'SELECT true');
+		await_server($node);
 	}
 	else
 	{

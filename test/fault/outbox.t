@@ -60,7 +60,7 @@ subtest 'a taker killed before it commits has taken nothing' => sub {
 	is(waiting(), 20, 'what it took is not committed');
 	kill 'KILL', $pid;
 	$session->{run}->finish;
-	$node->poll_query_until('postgres', 'SELECT true') or die 'the server did not come back';
+	await_server($node);
 	is(waiting(), 20, 'after the crash all of it waits again');
 };
 

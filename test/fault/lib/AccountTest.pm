@@ -6,8 +6,10 @@ use warnings;
 
 use Exporter 'import';
 use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(new_node sql error_of person as_person new_key holds health answer configure);
+our @EXPORT = qw(new_node await_server sql error_of person as_person new_key holds health answer configure);
 
 # Options: name, preload (the library in every backend from the start), conf (more settings),
 # allows_streaming (may have standbys), create (0 leaves the extension out).
@@ -23,6 +25,19 @@ sub new_node
 	$node->start;
 	sql($node, 'CREATE EXTENSION account') if $option{create};
 	return $node;
+}
+
+# Returns when a server that crashed takes connections again. A psql that it refuses may be gone before
+# poll_query_until writes to it, which then dies of the broken pipe.
+sub await_server
+{
+	my ($node) = @_;
+	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		return if system('pg_isready', '-q', '-h', $node->host, '-p', $node->port) == 0;
+		usleep(100_000);
+	}
+	die 'the server does not come back';
 }
 
 # Sets a setting in the file and returns when new sessions have it.

@@ -315,17 +315,26 @@ GrantOne(void)
 /*
  * Tells those whose plan is over and grants the credit of months that have begun,
  * for at most that many workspaces; returns for how many.  Rows that others hold
- * are left to them or to the next call.
+ * are left to them or to the next call.  However many they are, it takes the memory
+ * of one.
  */
 int64
 SubscriptionMaintain(int64 max_rows)
 {
+	bool (*const tasks[])(void) = {NoteEnd, GrantOne};
+	MemoryContext each = AllocSetContextCreate(CurrentMemoryContext, "account subscription",
+											   ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(each);
 	int64 done = 0;
 
-	while (done < max_rows && NoteEnd())
-		done++;
-	while (done < max_rows && GrantOne())
-		done++;
+	for (size_t i = 0; i < lengthof(tasks); i++)
+		for (; done < max_rows && tasks[i](); done++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			MemoryContextReset(each);
+		}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(each);
 	return done;
 }
 

@@ -16,9 +16,11 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
 
 #include "access/outbox.h"
 #include "base/args.h"
@@ -229,6 +231,7 @@ account_provision_enterprise(PG_FUNCTION_ARGS)
 	workspace_id = PG_GETARG_UUID_P(0);
 	ends_at = PG_GETARG_TIMESTAMPTZ(1);
 	SubscriptionCheckEnd(ends_at, "licence_ends_at");
+	PlanHoldLimits();
 	is_team = WorkspaceLock(workspace_id).is_team;
 	CheckLicensable(plan);
 	if (seats == 0)

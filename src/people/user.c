@@ -205,7 +205,7 @@ SignUp(FunctionCallInfo fcinfo)
 				  strcmp(identity->email, email) == 0;
 	UuidNew(user_id);
 	UuidNew(&workspace_id);
-	UsernameTake(username, region);
+	UsernameTake(username, "username", region);
 	EmailRefuseTaken(email);
 	InsertUser(user_id, &workspace_id, username, region, display_name, email, is_verified);
 	if (password_hash != NULL)

@@ -87,15 +87,15 @@ UsernameCheck(const char *name, const char *what)
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid %s: %s", what, problem)));
 }
 
-/* Takes a name that was checked, or raises 23505. */
+/* Takes a name that was checked, or raises 23505; what is "username" or "slug". */
 void
-UsernameTake(const char *name, AccountRegion region)
+UsernameTake(const char *name, const char *what, AccountRegion region)
 {
 	NullableDatum args[2] = {ArgText(name), ArgRegion(region)};
 
 	if (QueryRun(&take_slug, args) == 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_ACCOUNT_TAKEN), errmsg("username \"%s\" already exists", name)));
+				(errcode(ERRCODE_ACCOUNT_TAKEN), errmsg("%s \"%s\" already exists", what, name)));
 }
 
 static char *

@@ -179,13 +179,28 @@ Exists(Statement *statement, const char *text)
 	return QueryRow(statement, args, row, 1);
 }
 
+/* Whoever makes an address somebody's holds it, if codes went to it, before the last look. */
+void
+EmailLock(const char *email)
+{
+	NullableDatum args[1] = {ArgText(email)};
+
+	(void) QueryRun(&lock_address, args);
+}
+
+void
+EmailTaken(const char *email)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_ACCOUNT_TAKEN), errmsg("email address \"%s\" already exists", email)));
+}
+
 /* An unverified address blocks nobody; a verified one is somebody's. */
 void
 EmailRefuseTaken(const char *email)
 {
 	if (Exists(&find_verified, email))
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_TAKEN),
-						errmsg("email address \"%s\" already exists", email)));
+		EmailTaken(email);
 }
 
 /* Whether the domain of an address is not one where everybody can have one. */
@@ -327,7 +342,7 @@ VerifyEmail(char *address, const text *code)
 	RefuseVerified(&email);
 	EmailCodeCount(&p->actor_id, address, &code_id);
 	person = LockPerson(p);
-	(void) QueryRun(&lock_address, (NullableDatum[]){ArgText(address)});
+	EmailLock(address);
 	EmailCodeCheck(&person, address, &code_id, code);
 	EmailRefuseTaken(address);
 	Write(&set_verified, &person, address);

@@ -10,6 +10,8 @@
 #include "fmgr.h"
 
 extern char *EmailNormalise(const text *email);
+extern void EmailLock(const char *email);
+extern void EmailTaken(const char *email) pg_attribute_noreturn();
 extern void EmailRefuseTaken(const char *email);
 extern bool EmailIsCompany(const char *email);
 

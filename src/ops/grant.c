@@ -81,6 +81,7 @@ static const char *const service_functions[] = {
 
 static const char *const operator_functions[] = {
 	"rotate_master_key", "health", "dead_letters", "retry_dead_letter",
+	"add_reserved_name", "remove_reserved_name", "add_consumer_domain", "remove_consumer_domain",
 	"set_plan", "set_plan_limit", "set_plan_feature", "override_limit", "end_limit_override",
 	"provision_enterprise",
 	"grant_credits", "adjust_credits", "refund", "expire_credits", "verify_ledger",

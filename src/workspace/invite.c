@@ -367,18 +367,6 @@ ArgUses(FunctionCallInfo fcinfo, int n)
 	return PG_GETARG_INT32(n);
 }
 
-/* The domain of an address somebody could have, or NULL. */
-static char *
-ArgDomain(FunctionCallInfo fcinfo, int n)
-{
-	char *address;
-
-	if (PG_ARGISNULL(n))
-		return NULL;
-	address = psprintf("a@%s", text_to_cstring(PG_GETARG_TEXT_PP(n)));
-	return EmailNormalise(cstring_to_text(address)) + 2;
-}
-
 static TimestampTz
 ArgExpiry(FunctionCallInfo fcinfo, int n)
 {
@@ -396,7 +384,7 @@ account_create_invite_link(PG_FUNCTION_ARGS)
 {
 	AccountRole role = ArgGetRole(fcinfo, 0, "role");
 	int max_uses = ArgUses(fcinfo, 1);
-	char *domain = ArgDomain(fcinfo, 2);
+	char *domain = PG_ARGISNULL(2) ? NULL : EmailArgDomain(fcinfo, 2, "allowed_domain");
 	TimestampTz expires_at = ArgExpiry(fcinfo, 3);
 	char token[TOKEN_LEN + 1];
 	const Principal *p;

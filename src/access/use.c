@@ -3,11 +3,11 @@
  *		When a key or session was last used.
  *
  * A use is written to the row of account_data.credential_uses that was made
- * with the credential, at most once a minute, or more often for who asks.  The write is dropped, never
- * waited for, when another transaction holds that row or has just written it,
- * or keeps writers out of the table: two uses of one key must not block each
- * other.  It reads and locks by what is
- * committed now, so that it cannot fail a REPEATABLE READ transaction either.
+ * with the credential, at most once a minute, or more often for who asks.  The
+ * write is dropped, never waited for, when another transaction holds that row or
+ * has just written it, or keeps writers out of the table: two uses of one key
+ * must not block each other.  It reads and locks by what is committed now, so
+ * that it cannot fail a REPEATABLE READ transaction either.
  *
  * Nothing is written in a read-only transaction, in a parallel worker or on a
  * standby.

@@ -9,7 +9,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(new_node await_server sql error_of person as_person new_key holds health answer configure);
+our @EXPORT = qw(new_node await_server kill9_backend sql error_of person as_person new_key holds health answer configure);
 
 # Options: name, preload (the library in every backend from the start), conf (more settings),
 # allows_streaming (may have standbys), create (0 leaves the extension out).
@@ -27,8 +27,8 @@ sub new_node
 	return $node;
 }
 
-# Returns when a server that crashed takes connections again. A psql that it refuses may be gone before
-# poll_query_until writes to it, which then dies of the broken pipe.
+# Returns when the server takes connections. A psql that it refuses may be gone before poll_query_until
+# writes to it, which then dies of the broken pipe.
 sub await_server
 {
 	my ($node) = @_;
@@ -38,6 +38,18 @@ sub await_server
 		usleep(100_000);
 	}
 	die 'the server does not come back';
+}
+
+# Kills a backend; returns when the server has noticed, ended all others and come back. A killed
+# process lets go of its client before the server is told, so that a new connection proves nothing.
+sub kill9_backend
+{
+	my ($node, $pid) = @_;
+	my $seen = -s $node->logfile;
+	kill KILL => $pid or die "cannot kill backend $pid: $!";
+	$node->wait_for_log(qr/all server processes terminated; reinitializing/, $seen);
+	await_server($node);
+	return;
 }
 
 # Sets a setting in the file and returns when new sessions have it.

@@ -9,9 +9,11 @@
 
 #include "fmgr.h"
 
+#include "base/compat.h"
+
 extern char *EmailNormalise(const text *email);
 extern void EmailLock(const char *email);
-extern void EmailTaken(const char *email) pg_attribute_noreturn();
+pg_noreturn extern void EmailTaken(const char *email);
 extern void EmailRefuseTaken(const char *email);
 extern void EmailLower(const text *value, char *lower);
 extern bool EmailIsDomain(const char *s);

@@ -17,7 +17,10 @@ my %floor = (
 # One file alone may say these.
 my @owned = (
 	[ 'src/base/crypto.c', 'includes OpenSSL', qr{#\s*include\s*<openssl/} ],
-	[ 'src/base/compat.h', 'says PG_VERSION_NUM', qr{\bPG_VERSION_NUM\b} ],
+	[
+		'src/base/compat.h', 'says PG_VERSION_NUM, or a name that not every version has',
+		qr{\b(?:PG_VERSION_NUM|pg_attribute_noreturn|pg_class_ownercheck|Abs)\b}
+	],
 	[ 'src/base/query.c', 'calls SPI', qr{\bSPI_\w+\s*\(} ],
 	[
 		'src/base/shmem.c', 'asks for shared memory',

@@ -26,7 +26,7 @@
 #include "access/event_chain.h"
 #include "access/principal.h"
 #include "base/crypto.h"
-#include "base/insert.h"
+#include "base/write.h"
 #include "base/query.h"
 #include "base/uuid.h"
 

@@ -24,7 +24,7 @@
 #include "access/event_chain.h"
 #include "base/crypto.h"
 #include "base/errors.h"
-#include "base/insert.h"
+#include "base/write.h"
 #include "base/lookup.h"
 #include "base/query.h"
 #include "base/uuid.h"

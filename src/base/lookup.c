@@ -13,10 +13,12 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "storage/procarray.h"
 #include "utils/datum.h"
@@ -223,6 +225,35 @@ LookupLock(Lookup *lookup, ScanKey keys, int nkeys, LockTupleMode mode, Row *row
 	if (found)
 		CopyRow(slot, row);
 	LookupEnd(&scan);
+	PopActiveSnapshot();
+	return found;
+}
+
+/*
+ * The version of a row at a place where this transaction wrote one; false when it
+ * is not to be seen there: it was written again or rolled back.  While it is
+ * seen nobody else can change the row, so it needs no lock.
+ */
+bool
+LookupOwn(Lookup *lookup, ItemPointer tid, Row *row)
+{
+	Relation table;
+	TupleTableSlot *slot;
+	bool isnull;
+	bool found;
+
+	LookupSnapshot();
+	LockRelations(lookup);
+	table = table_open(lookup->table_oid, NoLock);
+	slot = table_slot_create(table, NULL);
+	found = ItemPointerGetBlockNumber(tid) < RelationGetNumberOfBlocks(table) &&
+			table_tuple_fetch_row_version(table, tid, GetActiveSnapshot(), slot) &&
+			TransactionIdIsCurrentTransactionId(DatumGetTransactionId(
+				slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull)));
+	if (found)
+		CopyRow(slot, row);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(table, NoLock);
 	PopActiveSnapshot();
 	return found;
 }

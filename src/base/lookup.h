@@ -64,6 +64,7 @@ extern TupleTableSlot *LookupNext(LookupScan *scan);
 extern void LookupEnd(LookupScan *scan);
 extern void LookupSnapshot(void);
 extern bool LookupRow(Lookup *lookup, ScanKey keys, int nkeys, Row *row);
+extern bool LookupOwn(Lookup *lookup, ItemPointer tid, Row *row);
 extern bool LookupLock(Lookup *lookup, ScanKey keys, int nkeys, LockTupleMode mode, Row *row);
 
 #endif /* ACCOUNT_LOOKUP_H */

@@ -138,13 +138,14 @@ InsertEntries(Target *target, TupleTableSlot *slot, bool is_update)
 
 /*
  * Inserts rows that stand one after the other.  The commands that follow see
- * them, as they see what a statement wrote.
+ * them, as they see what a statement wrote.  Returns where the last one is.
  */
-void
-InsertRows(const char *table, const NullableDatum *rows, int nrows, int ncolumns)
+static ItemPointerData
+Insert(const char *table, const NullableDatum *rows, int nrows, int ncolumns)
 {
 	TupleTableSlot **slots = palloc(sizeof(TupleTableSlot *) * nrows);
 	CommandId command = GetCurrentCommandId(true);
+	ItemPointerData last = {0};
 	Target target;
 
 	OpenTarget(&target, table);
@@ -158,16 +159,25 @@ InsertRows(const char *table, const NullableDatum *rows, int nrows, int ncolumns
 	for (int i = 0; i < nrows; i++)
 	{
 		InsertEntries(&target, slots[i], false);
+		last = slots[i]->tts_tid;
 		ExecDropSingleTupleTableSlot(slots[i]);
 	}
 	pfree(slots);
 	CloseTarget(&target);
+	return last;
 }
 
 void
+InsertRows(const char *table, const NullableDatum *rows, int nrows, int ncolumns)
+{
+	(void) Insert(table, rows, nrows, ncolumns);
+}
+
+/* Inserts one, and returns where it is. */
+ItemPointerData
 InsertRow(const char *table, const NullableDatum *row, int ncolumns)
 {
-	InsertRows(table, row, 1, ncolumns);
+	return Insert(table, row, 1, ncolumns);
 }
 
 /*

@@ -10,7 +10,7 @@
 #include "storage/itemptr.h"
 
 extern void InsertRows(const char *table, const NullableDatum *rows, int nrows, int ncolumns);
-extern void InsertRow(const char *table, const NullableDatum *row, int ncolumns);
+extern ItemPointerData InsertRow(const char *table, const NullableDatum *row, int ncolumns);
 extern void UpdateRow(const char *table, ItemPointer tid, const NullableDatum *row, int ncolumns);
 
 #endif /* ACCOUNT_WRITE_H */

@@ -313,6 +313,7 @@ LedgerClose(Book *book)
 		return;
 	WriteEntries(book->entries);
 	WalletWrite(book);
+	GrantsRemember(book);
 	book->entries = NIL;
 }
 

@@ -117,6 +117,7 @@ extern void GrantsExpire(Book *book, TimestampTz at);
 extern Grant *BurnNext(Book *book);
 extern void Burn(Book *book, Entry *entry, int64 micros);
 extern void GrantsWrite(Book *book);
+extern void GrantsRemember(const Book *book);
 
 /* debt.c */
 extern void DebtIncur(Book *book, Entry *entry, int64 micros);

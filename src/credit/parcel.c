@@ -12,6 +12,7 @@
 #include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
 
+#include "base/compat.h"
 #include "base/errors.h"
 #include "base/lookup.h"
 #include "base/query.h"
@@ -42,6 +43,17 @@ static Lookup by_id = {.table = "grants", .index = "grants_pkey"};
 
 /* Those not spent, in burn-down order. */
 static Lookup unspent = {.table = "grants", .index = "grants_burn_idx"};
+
+/*
+ * What the wallet, in the version that this transaction wrote last, burns next,
+ * and where that version is: see wallet.c for why.
+ */
+static struct
+{
+	LocalTransactionId by;
+	ItemPointerData wallet_tid;
+	ItemPointerData tid;
+} next;
 
 /* Money never wraps around. */
 int64
@@ -158,16 +170,14 @@ KnownGrant(const Book *book, const pg_uuid_t *id)
 
 /* The book's copy of a grant, made from a row if there is none. */
 static Grant *
-ReadGrant(Book *book, TupleTableSlot *slot)
+ReadColumns(Book *book, const Datum *values, ItemPointerData tid)
 {
-	const Datum *values = slot->tts_values;
-	Grant *grant;
+	Grant *grant = KnownGrant(book, DatumGetUUIDP(values[ID]));
 
-	slot_getallattrs(slot);
-	if ((grant = KnownGrant(book, DatumGetUUIDP(values[ID]))) != NULL)
+	if (grant != NULL)
 		return grant;
 	grant = palloc0(sizeof(Grant));
-	grant->tid = slot->tts_tid;
+	grant->tid = tid;
 	grant->id = *DatumGetUUIDP(values[ID]);
 	grant->type = CatalogEnumMember(ENUM_TRANSACTION_TYPE, DatumGetObjectId(values[TYPE]));
 	grant->amount = DatumGetInt64(values[AMOUNT]);
@@ -178,6 +188,13 @@ ReadGrant(Book *book, TupleTableSlot *slot)
 	grant->seq = DatumGetInt64(values[SEQ]);
 	book->grants = lappend(book->grants, grant);
 	return grant;
+}
+
+static Grant *
+ReadGrant(Book *book, TupleTableSlot *slot)
+{
+	slot_getallattrs(slot);
+	return ReadColumns(book, slot->tts_values, slot->tts_tid);
 }
 
 /* Under the lock of the wallet the newest is read; a peek reads what its statement sees. */
@@ -290,6 +307,35 @@ BurnsAfter(TupleTableSlot *slot, const Grant *grant)
 	return DatumGetInt64(values[SEQ]) > grant->seq;
 }
 
+/* The grant that the last book of this transaction would have burned next, if that still holds. */
+static bool
+ReadNext(Book *book)
+{
+	Datum values[GRANT_COLUMNS];
+	Row row;
+
+	if (next.by != AccountLocalTransaction() ||
+		!ItemPointerEquals(&next.wallet_tid, &book->wallet_tid) ||
+		!LookupOwn(&by_id, &next.tid, &row))
+		return false;
+	for (int i = 0; i < GRANT_COLUMNS; i++)
+		values[i] = row.columns[i].value;
+	book->burning = list_make1(ReadColumns(book, values, row.tid));
+	return true;
+}
+
+/* Notes for this transaction what the wallet, as it was just written, burns next. */
+void
+GrantsRemember(const Book *book)
+{
+	next.by = InvalidLocalTransactionId;
+	if (book->next_burning >= list_length(book->burning))
+		return;
+	next.by = AccountLocalTransaction();
+	next.wallet_tid = book->wallet_tid;
+	next.tid = ((const Grant *) list_nth(book->burning, book->next_burning))->tid;
+}
+
 /* Reads the next grants in burn-down order, as many again as were read so far. */
 static void
 ReadBurning(Book *book)
@@ -300,6 +346,8 @@ ReadBurning(Book *book)
 	LookupScan scan;
 	TupleTableSlot *slot;
 
+	if (last == NULL && ReadNext(book))
+		return;
 	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT4GE,
 				Int32GetDatum(last == NULL ? PG_INT32_MIN : last->priority));
 	for (slot = BeginGrants(&scan, &unspent, keys, 2, book);

@@ -26,15 +26,13 @@
 #include "base/compat.h"
 #include "base/write.h"
 
-#define MAX_INDEXES 8
-
 /* A table that is written to, and its indexes. */
 typedef struct Target
 {
 	Relation rel;
 	int nindexes;
-	Relation indexes[MAX_INDEXES];
-	IndexInfo *infos[MAX_INDEXES];
+	Relation *indexes;
+	IndexInfo **infos;
 	EState *estate; /* for conditions of partial indexes; made when there are any */
 } Target;
 
@@ -51,8 +49,8 @@ OpenIndexes(Target *target)
 	List *oids = RelationGetIndexList(target->rel);
 	ListCell *cell;
 
-	if (list_length(oids) > MAX_INDEXES)
-		elog(ERROR, "table \"%s\" has too many indexes", RelationGetRelationName(target->rel));
+	target->indexes = palloc(sizeof(Relation) * list_length(oids));
+	target->infos = palloc(sizeof(IndexInfo *) * list_length(oids));
 	foreach (cell, oids)
 	{
 		Relation index = index_open(lfirst_oid(cell), RowExclusiveLock);

@@ -18,6 +18,8 @@
  *		freed pays debt first.
  *	7.	What is due by a transaction's time was posted before it, dated at the
  *		instant it expired.
+ *	8.	No less is available than top_up_below: who takes it below asks for a
+ *		top-up, and until that ends it is TOP_UP_NEVER; see auto_top_up.c.
  *
  * How they are kept: every change is made by one function, LedgerPost, on a Book
  * whose wallet row is locked, so that the changes of a workspace come one after
@@ -32,7 +34,6 @@
 #include "access/xact.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -67,17 +68,8 @@ static Statement find_next_due = {
 		   "  (SELECT min(expires_at) FROM account_data.grants"
 		   "    WHERE workspace_id = $1 AND NOT is_spent AND remaining_micros > reserved_micros),"
 		   "  (SELECT min(expires_at) FROM account_data.holds"
-		   "    WHERE workspace_id = $1 AND status = 'open'))",
-};
-
-static Statement erase_workspace = {
-	.types = "uuid",
-	.sql = "DELETE FROM account_data.transactions WHERE workspace_id = $1",
-};
-
-static Statement find_workspace = {
-	.types = "uuid",
-	.sql = "SELECT true FROM account_data.workspaces WHERE id = $1",
+		   "    WHERE workspace_id = $1 AND status = 'open'),"
+		   "  (SELECT retry_at FROM account_data.auto_top_ups WHERE workspace_id = $1))",
 };
 
 /* Wallets that somebody else is at are left to them: opening posts what is due. */
@@ -87,8 +79,6 @@ static Statement find_due = {
 	.sql = "SELECT workspace_id FROM account_data.wallets WHERE next_due_at <= $1"
 		   " ORDER BY next_due_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED",
 };
-
-static bool is_erasing = false;
 
 /* Posts, in the order in which they happened, all expiries up to now. */
 static void
@@ -100,8 +90,10 @@ PostDue(Book *book)
 	HoldsExpire(book);
 	GrantsExpire(book, book->now);
 	book->is_due_stale = true;
-	if (!book->is_peek)
-		LedgerClose(book);
+	if (book->is_peek)
+		return;
+	AutoTopUpDue(book);
+	LedgerClose(book);
 }
 
 /*
@@ -306,6 +298,8 @@ LedgerClose(Book *book)
 {
 	Assert(!book->is_peek);
 	CheckWallet(&book->wallet);
+	if (WalletAvailable(&book->wallet) < book->wallet.top_up_below)
+		AutoTopUpRequest(book);
 	GrantsWrite(book);
 	if (book->is_due_stale)
 		FindNextDue(book);
@@ -347,52 +341,4 @@ account_expire_credits(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_ACCOUNT_INVALID),
 				 errmsg("invalid max_wallets: it must be between 1 and %d", MAX_DUE_WALLETS)));
 	PG_RETURN_INT64(LedgerExpireDue(PG_GETARG_INT32(0)));
-}
-
-/* Deletes the ledger of a workspace that is no more. */
-void
-LedgerErase(const pg_uuid_t *workspace_id)
-{
-	NullableDatum args[1] = {ArgUuid(workspace_id)};
-
-	is_erasing = true;
-	PG_TRY();
-	{
-		QueryRun(&erase_workspace, args);
-	}
-	PG_FINALLY();
-	{
-		is_erasing = false;
-	}
-	PG_END_TRY();
-}
-
-PG_FUNCTION_INFO_V1(account_transaction_guard);
-Datum
-account_transaction_guard(PG_FUNCTION_ARGS)
-{
-	(void) ArgTrigger(fcinfo);
-	if (!is_erasing)
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
-						errmsg("transactions cannot be changed or deleted"),
-						errhint("Correct a balance with account.adjust_credits.")));
-	return PointerGetDatum(NULL);
-}
-
-PG_FUNCTION_INFO_V1(account_wallet_deleted);
-Datum
-account_wallet_deleted(PG_FUNCTION_ARGS)
-{
-	TriggerData *trigger = ArgTrigger(fcinfo);
-	bool isnull;
-	Datum id = heap_getattr(trigger->tg_trigtuple, 1, RelationGetDescr(trigger->tg_relation),
-							&isnull);
-	NullableDatum args[1] = {ArgDatum(id)};
-	NullableDatum row[1];
-
-	if (QueryRow(&find_workspace, args, row, 1))
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
-						errmsg("a wallet cannot be deleted without its workspace")));
-	LedgerErase(DatumGetUUIDP(id));
-	return PointerGetDatum(NULL);
 }

@@ -31,6 +31,7 @@ enum
 	LAST_SEQ,
 	LAST_AT,
 	NEXT_DUE_AT,
+	TOP_UP_BELOW,
 	HEAD,
 	WALLET_COLUMNS
 };
@@ -69,6 +70,7 @@ ReadColumns(const NullableDatum *columns, Wallet *wallet)
 	wallet->last_seq = DatumGetInt64(columns[LAST_SEQ].value);
 	wallet->last_at = DatumGetTimestampTz(columns[LAST_AT].value);
 	wallet->next_due_at = DatumGetTimestampTz(columns[NEXT_DUE_AT].value);
+	wallet->top_up_below = DatumGetInt64(columns[TOP_UP_BELOW].value);
 	memcpy(wallet->head, VARDATA_ANY(head), CRYPTO_SHA256_LEN);
 }
 
@@ -79,7 +81,8 @@ WalletRead(const pg_uuid_t *workspace_id, Wallet *wallet)
 	ScanKeyData key = KeyOf(workspace_id);
 	Row row;
 
-	*wallet = (Wallet){.last_at = DT_NOBEGIN, .next_due_at = DT_NOEND};
+	*wallet = (Wallet){
+		.last_at = DT_NOBEGIN, .next_due_at = DT_NOEND, .top_up_below = TOP_UP_NEVER};
 	if (!LookupRow(&by_id, &key, 1, &row))
 		return false;
 	ReadColumns(row.columns, wallet);
@@ -126,6 +129,7 @@ WalletWrite(Book *book)
 		[LAST_SEQ] = ArgDatum(Int64GetDatum(w->last_seq)),
 		[LAST_AT] = ArgTime(w->last_at),
 		[NEXT_DUE_AT] = ArgTime(w->next_due_at),
+		[TOP_UP_BELOW] = ArgDatum(Int64GetDatum(w->top_up_below)),
 		[HEAD] = ArgBytes(w->head, CRYPTO_SHA256_LEN),
 	};
 

@@ -33,13 +33,11 @@
 	index_beginscan(heap, index, snapshot, nkeys, 0)
 #endif
 
-/* 16 can leave out indexes whose columns an update did not change. */
+/* 16 tells apart which indexes need a row's new version; 0 is none, and ours summarize nothing. */
 #if PG_VERSION_NUM >= 160000
-#define AccountInsertIndexTuples(target, slot, estate)                                             \
-	ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL, false)
+#define AccountUpdateIndexes TU_UpdateIndexes
 #else
-#define AccountInsertIndexTuples(target, slot, estate)                                             \
-	ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL)
+#define AccountUpdateIndexes bool
 #endif
 
 /* 16 has one function for what roles own, whatever it is. */

@@ -10,21 +10,21 @@ CREATE TABLE albums (
     name text GENERATED ALWAYS AS (upper(title)) STORED,
     bytes bigint GENERATED ALWAYS AS (pages * 100) STORED
 );
-CREATE TABLE photos (id int PRIMARY KEY, album int, workspace_id uuid, name text);
+CREATE TABLE photos (id int PRIMARY KEY, album int, maker uuid, workspace_id uuid, name text);
 CREATE VIEW rows AS SELECT 'album' AS t, to_jsonb(a) AS j FROM albums a UNION ALL SELECT 'photo', to_jsonb(p) FROM photos p;
 SELECT account.register_resource('albums', 'album', size_column => 'bytes'), account.register_resource('photos', 'photo');
 
 \if :has_virtual
 ALTER TABLE photos ADD caption text GENERATED ALWAYS AS (lower(name)) VIRTUAL,
-    ADD FOREIGN KEY (album) REFERENCES albums ON DELETE CASCADE NOT ENFORCED;
+    ADD FOREIGN KEY (album) REFERENCES albums ON DELETE CASCADE NOT ENFORCED,
+    ADD FOREIGN KEY (maker) REFERENCES account_data.users ON DELETE CASCADE NOT ENFORCED;
 \endif
 INSERT INTO albums SELECT n, jsonb_build_object('workspace', :'ann_home'), 'album ' || n, n FROM generate_series(1, 2) n;
-INSERT INTO photos VALUES (1, 1, :'ann_home', 'Photo 1'), (2, 7, :'ann_home', 'Photo 2');
+INSERT INTO photos VALUES (1, 1, :'ann', :'ann_home', 'Photo 1'), (2, 7, gen_random_uuid(), :'ann_home', 'Photo 2');
 CREATE TEMP TABLE before AS TABLE rows;
 SELECT account.act_as(:'ann');
 
-DELETE FROM albums WHERE id = 1;
-DELETE FROM photos;
+WITH album AS (DELETE FROM albums WHERE id = 1) DELETE FROM photos;
 SELECT set_eq('SELECT kind, name, size, parent IS NULL FROM account.trash',
     $$VALUES ('album', 'ALBUM 1', 100::numeric, true), ('photo', 'Photo 1', 0, true), ('photo', 'Photo 2', 0, true)$$,
     'stored columns place, name and measure a row, and a key that nothing enforces carries nothing along');

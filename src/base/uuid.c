@@ -11,9 +11,6 @@
 #include <sys/time.h>
 #include <time.h>
 
-#include "fmgr.h"
-#include "utils/builtins.h"
-
 #include "base/crypto.h"
 #include "base/uuid.h"
 
@@ -63,5 +60,15 @@ UuidFloor(pg_uuid_t *uuid, TimestampTz time)
 char *
 UuidText(const pg_uuid_t *uuid)
 {
-	return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(uuid)));
+	char *text = palloc(2 * UUID_LEN + 5);
+	char *to = text;
+
+	for (int i = 0; i < UUID_LEN; i++)
+	{
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*to++ = '-';
+		CryptoHex(&uuid->data[i], 1, to);
+		to += 2;
+	}
+	return text;
 }

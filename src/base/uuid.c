@@ -11,6 +11,8 @@
 #include <sys/time.h>
 #include <time.h>
 
+#include "fmgr.h"
+
 #include "base/crypto.h"
 #include "base/uuid.h"
 
@@ -56,10 +58,11 @@ UuidFloor(pg_uuid_t *uuid, TimestampTz time)
 		uuid->data[i] = (uint8) (unix_ms >> (40 - 8 * i));
 }
 
-/* The canonical text form, palloc'd. */
+/* The canonical text form, palloc'd; every event's digest asks for several. */
 char *
 UuidText(const pg_uuid_t *uuid)
 {
+	static const char digits[] = "0123456789abcdef";
 	char *text = palloc(2 * UUID_LEN + 5);
 	char *to = text;
 
@@ -67,8 +70,9 @@ UuidText(const pg_uuid_t *uuid)
 	{
 		if (i == 4 || i == 6 || i == 8 || i == 10)
 			*to++ = '-';
-		CryptoHex(&uuid->data[i], 1, to);
-		to += 2;
+		*to++ = digits[uuid->data[i] >> 4];
+		*to++ = digits[uuid->data[i] & 15];
 	}
+	*to = '\0';
 	return text;
 }

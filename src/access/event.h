@@ -23,8 +23,11 @@ typedef struct Event
 	const pg_uuid_t *user_id; /* the actor, when nobody is acting yet */
 } Event;
 
-/* How many events EventWriteMany() takes at most. */
-#define EVENT_MANY 256
+/*
+ * How many events EventWriteMany() takes at most: a page or two, in memory that
+ * malloc() does not hand back to the system after each call.
+ */
+#define EVENT_MANY 32
 
 extern void EventWrite(const Event *event);
 extern void EventWriteMany(const Event *events, int n);

@@ -15,7 +15,7 @@ cmd_lint()
 
 lint_format()
 {
-	local sources=(src/**/*.[ch])
+	local sources=(src/**/*.[ch] bench/*.c)
 	((${#sources[@]})) || return 0
 	say "clang-format: ${#sources[@]} files"
 	clang-format --dry-run --Werror --ferror-limit=3 "${sources[@]}"

@@ -22,12 +22,15 @@ CREATE TABLE account_data.events (
     redacted_at   timestamptz,
     PRIMARY KEY (workspace_id, id)
 );
+CREATE INDEX events_images_idx ON account_data.events (workspace_id, resource_id)
+    WHERE action = 'updated' AND metadata IS NOT NULL AND redacted_at IS NULL;
+COMMENT ON INDEX account_data.events_images_idx IS 'Where a purge finds the values that its rows had.';
 COMMENT ON TABLE account_data.events IS 'Every change made through the functions, by workspace, newest last.';
 COMMENT ON COLUMN account_data.events.database_role IS 'Who called, when nobody was acting: the database role of the service or operator.';
 COMMENT ON COLUMN account_data.events.metadata IS 'Changed columns as {"column": [old, new]}, and what else belongs to the action.';
 COMMENT ON COLUMN account_data.events.link_id IS 'The link of the chain that holds it: one for each transaction.';
 COMMENT ON COLUMN account_data.events.digest IS 'SHA-256 of all that was written of the event; it stays when its payload is erased.';
-COMMENT ON COLUMN account_data.events.redacted_at IS 'When personal content was erased from it.';
+COMMENT ON COLUMN account_data.events.redacted_at IS 'When personal content was erased from it; the names of changed columns stay.';
 
 -- Who changes an event changes its digest; who takes one away changes its
 -- link's. Links are written at the end of their transaction, one after another.
@@ -44,7 +47,7 @@ CREATE TABLE account_data.event_links (
 COMMENT ON TABLE account_data.event_links IS 'The hash chain of each workspace''s events; account.verify_activity follows it.';
 COMMENT ON COLUMN account_data.event_links.events_digest IS 'The digests of its events, hashed one after another.';
 COMMENT ON COLUMN account_data.event_links.digest IS 'SHA-256 of the link before and of this one''s events.';
-COMMENT ON COLUMN account_data.event_links.pruned_at IS 'When its events were deleted because account.activity_retention was over.';
+COMMENT ON COLUMN account_data.event_links.pruned_at IS 'When its events and all before were deleted because account.activity_retention was over; of such links the last is kept.';
 
 SELECT pg_catalog.pg_extension_config_dump('account_data.events', '');
 SELECT pg_catalog.pg_extension_config_dump('account_data.event_links', '');

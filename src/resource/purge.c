@@ -16,11 +16,23 @@
 #include "resource/usage.h"
 
 #define UUIDS "uuid, uuid, uuid"
+#define BELOW_PART                                                                                 \
+	"WITH RECURSIVE below (id) AS (SELECT $2::uuid UNION ALL"                                      \
+	"  SELECT c.id FROM below b JOIN account_data.trash_items c ON c.parent_id = b.id"             \
+	"  WHERE c.workspace_id = $1 AND c.root_id = $3)"
 #define FORGET                                                                                     \
 	" chunk AS (DELETE FROM account_data.trash_chunks c USING below b"                             \
 	"   WHERE c.workspace_id = $1 AND c.item_id = b.id)"                                           \
 	" DELETE FROM account_data.trash_items i USING below b"                                        \
 	"  WHERE i.workspace_id = $1 AND i.id = b.id"
+
+/* Updates of rows x no longer say from what to what, when the rows are purged; others keep theirs. */
+#define REDACT(rows)                                                                               \
+	"UPDATE account_data.events e SET redacted_at = statement_timestamp(), metadata = ("           \
+	"  SELECT jsonb_object_agg(c.key, NULL) FROM jsonb_each(e.metadata) c)"                        \
+	" FROM " rows " WHERE e.workspace_id = x.workspace_id AND e.resource_id = x.resource_id"       \
+	"  AND e.resource_type = x.kind AND e.at <= x.deleted_at AND e.action = 'updated'"             \
+	"  AND e.metadata IS NOT NULL AND e.redacted_at IS NULL"
 
 /* What was taken out of a batch no longer counts with those it hung on. */
 static Statement take_out = {
@@ -42,9 +54,7 @@ static Statement take_out = {
 static Statement forget_part = {
 	.types = UUIDS,
 	.by_index = true,
-	.sql = "WITH RECURSIVE below (id) AS (SELECT $2::uuid UNION ALL"
-		   "  SELECT c.id FROM below b JOIN account_data.trash_items c ON c.parent_id = b.id"
-		   "  WHERE c.workspace_id = $1 AND c.root_id = $3)," FORGET,
+	.sql = BELOW_PART "," FORGET,
 };
 
 static Statement forget_whole = {
@@ -54,15 +64,32 @@ static Statement forget_whole = {
 		   "  WHERE workspace_id = $1 AND root_id = $3 AND $2::uuid IS NOT NULL)," FORGET,
 };
 
+static Statement redact_part = {
+	.types = UUIDS,
+	.by_index = true,
+	.sql = BELOW_PART " " REDACT("below b JOIN account_data.trash_items x"
+								 "  ON x.workspace_id = $1 AND x.id = b.id"),
+};
+
+static Statement redact_whole = {
+	.types = UUIDS,
+	.by_index = true,
+	.sql = REDACT(
+		"account_data.trash_items x") " AND x.workspace_id = $1 AND x.root_id = $3 AND $2::uuid IS NOT NULL",
+};
+
+static Statement redact_all = {
+	.types = "uuid",
+	.by_index = true,
+	.sql = REDACT("account_data.trash_items x") " AND x.workspace_id = $1",
+};
+
 static Statement count_part = {
 	.types = UUIDS,
 	.by_index = true,
-	.sql = "WITH RECURSIVE below (id) AS (SELECT $2::uuid UNION ALL"
-		   "  SELECT c.id FROM below b JOIN account_data.trash_items c ON c.parent_id = b.id"
-		   "  WHERE c.workspace_id = $1 AND c.root_id = $3)"
-		   " SELECT i.workspace_id, i.category, sum(i.size_bytes)::bigint FROM below b"
-		   "  JOIN account_data.trash_items i ON i.workspace_id = $1 AND i.id = b.id"
-		   "  GROUP BY i.workspace_id, i.category",
+	.sql = BELOW_PART " SELECT i.workspace_id, i.category, sum(i.size_bytes)::bigint FROM below b"
+					  "  JOIN account_data.trash_items i ON i.workspace_id = $1 AND i.id = b.id"
+					  "  GROUP BY i.workspace_id, i.category",
 };
 
 static Statement count_whole = {
@@ -98,25 +125,29 @@ static Statement forget_all = {
 static Statement forget_expired = {
 	.types = "timestamptz, bigint",
 	.by_index = true,
-	.sql = "WITH due AS MATERIALIZED ("
-		   "  SELECT workspace_id, id, children, expires_at FROM account_data.trash_items"
-		   "   WHERE expires_at <= $1 AND parent_id IS NULL"
-		   "   ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED),"
-		   " root AS MATERIALIZED ("
-		   "  SELECT workspace_id, id FROM ("
-		   "   SELECT workspace_id, id, coalesce(sum(children + 1) OVER (ORDER BY expires_at, id"
-		   "    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before FROM due) counted"
-		   "  WHERE before < $2),"
-		   " below AS MATERIALIZED ("
-		   "  SELECT i.workspace_id, i.id FROM root r JOIN account_data.trash_items i"
-		   "   ON i.workspace_id = r.workspace_id AND i.root_id = r.id),"
-		   " chunk AS (DELETE FROM account_data.trash_chunks c USING below b"
-		   "   WHERE c.workspace_id = b.workspace_id AND c.item_id = b.id),"
-		   " item AS (DELETE FROM account_data.trash_items i USING below b"
-		   "   WHERE i.workspace_id = b.workspace_id AND i.id = b.id"
-		   "   RETURNING i.workspace_id, i.category, i.size_bytes)"
-		   " SELECT workspace_id, category, sum(size_bytes)::bigint, count(*) FROM item"
-		   "  GROUP BY workspace_id, category ORDER BY workspace_id, category",
+	.sql =
+		"WITH due AS MATERIALIZED ("
+		"  SELECT workspace_id, id, children, expires_at FROM account_data.trash_items"
+		"   WHERE expires_at <= $1 AND parent_id IS NULL"
+		"   ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED),"
+		" root AS MATERIALIZED ("
+		"  SELECT workspace_id, id FROM ("
+		"   SELECT workspace_id, id, coalesce(sum(children + 1) OVER (ORDER BY expires_at, id"
+		"    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before FROM due) counted"
+		"  WHERE before < $2),"
+		" below AS MATERIALIZED ("
+		"  SELECT i.workspace_id, i.id, i.kind, i.resource_id, i.deleted_at"
+		"   FROM root r JOIN account_data.trash_items i"
+		"   ON i.workspace_id = r.workspace_id AND i.root_id = r.id),"
+		" image AS (" REDACT(
+			"below x") "),"
+					   " chunk AS (DELETE FROM account_data.trash_chunks c USING below b"
+					   "   WHERE c.workspace_id = b.workspace_id AND c.item_id = b.id),"
+					   " item AS (DELETE FROM account_data.trash_items i USING below b"
+					   "   WHERE i.workspace_id = b.workspace_id AND i.id = b.id"
+					   "   RETURNING i.workspace_id, i.category, i.size_bytes)"
+					   " SELECT workspace_id, category, sum(size_bytes)::bigint, count(*) FROM item"
+					   "  GROUP BY workspace_id, category ORDER BY workspace_id, category",
 };
 
 /* What is gone from the trash is no storage any more. */
@@ -162,6 +193,7 @@ account_purge(PG_FUNCTION_ARGS)
 	p = PrincipalRequireRole(ROLE_EDITOR);
 	ItemLock(&item, &p->workspace_id, PG_GETARG_UUID_P(0), false);
 	ItemUncount(&item);
+	QueryRun(ItemIsRoot(&item) ? &redact_whole : &redact_part, ItemArgs(&item));
 	ItemForget(&item);
 	EventWrite(&(Event){.workspace_id = &item.workspace_id,
 						.resource_type = item.kind,
@@ -185,6 +217,7 @@ account_empty_trash(PG_FUNCTION_ARGS)
 	args[0] = ArgUuid(&p->workspace_id);
 	QueryRow(&lock_all, args, row, 1);
 	QueryEach(&count_all, args, 3, Uncount, NULL);
+	QueryRun(&redact_all, args);
 	purged = (int64) QueryRun(&forget_all, args);
 	if (purged > 0)
 		EventWrite(&(Event){

@@ -65,7 +65,7 @@ static Statement undo_settings = {
 typedef struct ColumnChange
 {
 	char *column;
-	bool is_recorded; /* else the values were too long */
+	bool is_recorded; /* else the values were too long, or are redacted */
 	char *old;		  /* NULL: null */
 	char *new;
 } ColumnChange;
@@ -125,7 +125,7 @@ ColumnOf(const Shape *shape, const ColumnChange *change)
 		ereport(ERROR,
 				(errcode(ERRCODE_ACCOUNT_WRONG_STATE),
 				 errmsg("event cannot be undone: column \"%s\" %s", change->column,
-						number <= 0 ? "does not exist any more" : "was too long to be recorded")));
+						number <= 0 ? "does not exist any more" : "has no recorded values")));
 	return number;
 }
 

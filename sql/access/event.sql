@@ -22,9 +22,6 @@ CREATE TABLE account_data.events (
     redacted_at   timestamptz,
     PRIMARY KEY (workspace_id, id)
 );
-CREATE INDEX events_images_idx ON account_data.events (workspace_id, resource_id)
-    WHERE action = 'updated' AND metadata IS NOT NULL AND redacted_at IS NULL;
-COMMENT ON INDEX account_data.events_images_idx IS 'Where a purge finds the values that its rows had.';
 COMMENT ON TABLE account_data.events IS 'Every change made through the functions, by workspace, newest last.';
 COMMENT ON COLUMN account_data.events.database_role IS 'Who called, when nobody was acting: the database role of the service or operator.';
 COMMENT ON COLUMN account_data.events.metadata IS 'Changed columns as {"column": [old, new]}, and what else belongs to the action.';
@@ -49,7 +46,18 @@ COMMENT ON COLUMN account_data.event_links.events_digest IS 'The digests of its 
 COMMENT ON COLUMN account_data.event_links.digest IS 'SHA-256 of the link before and of this one''s events.';
 COMMENT ON COLUMN account_data.event_links.pruned_at IS 'When its events and all before were deleted because account.activity_retention was over; of such links the last is kept.';
 
+-- An index of events would cost every event; this costs updates of resources alone.
+CREATE TABLE account_data.event_images (
+    workspace_id  uuid NOT NULL,
+    resource_hash bigint NOT NULL,
+    event_id      uuid NOT NULL,
+    PRIMARY KEY (workspace_id, resource_hash, event_id)
+);
+COMMENT ON TABLE account_data.event_images IS 'Which events hold old and new values of a resource''s row, to be found when the row is purged.';
+COMMENT ON COLUMN account_data.event_images.resource_hash IS 'hashtextextended(resource_id, 0)';
+
 SELECT pg_catalog.pg_extension_config_dump('account_data.events', '');
+SELECT pg_catalog.pg_extension_config_dump('account_data.event_images', '');
 SELECT pg_catalog.pg_extension_config_dump('account_data.event_links', '');
 
 CREATE FUNCTION account_data.event_digest(workspace_id uuid, id uuid, at timestamptz, actor_kind text, actor_id uuid,

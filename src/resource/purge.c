@@ -26,13 +26,21 @@
 	" DELETE FROM account_data.trash_items i USING below b"                                        \
 	"  WHERE i.workspace_id = $1 AND i.id = b.id"
 
-/* Updates of rows x no longer say from what to what, when the rows are purged; others keep theirs. */
-#define REDACT(rows)                                                                               \
-	"UPDATE account_data.events e SET redacted_at = statement_timestamp(), metadata = ("           \
-	"  SELECT jsonb_object_agg(c.key, NULL) FROM jsonb_each(e.metadata) c)"                        \
-	" FROM " rows " WHERE e.workspace_id = x.workspace_id AND e.resource_id = x.resource_id"       \
-	"  AND e.resource_type = x.kind AND e.at <= x.deleted_at AND e.action = 'updated'"             \
-	"  AND e.metadata IS NOT NULL AND e.redacted_at IS NULL"
+/*
+ * Events of updates of rows x no longer say from what to what; what a row of
+ * the same key did since is not theirs.
+ */
+#define REDACT(rows)                                                                                \
+	" image AS (UPDATE account_data.events e SET redacted_at = statement_timestamp(), metadata = (" \
+	"   SELECT jsonb_object_agg(c.key, NULL) FROM jsonb_each(e.metadata) c)"                        \
+	"  FROM " rows " JOIN account_data.event_images m ON m.workspace_id = x.workspace_id"           \
+	"    AND m.resource_hash = hashtextextended(x.resource_id, 0)"                                  \
+	"  WHERE e.workspace_id = m.workspace_id AND e.id = m.event_id AND e.at <= x.deleted_at"        \
+	"   AND e.resource_type = x.kind AND e.resource_id = x.resource_id"                             \
+	"  RETURNING m.workspace_id, m.resource_hash, m.event_id)"
+#define FORGET_IMAGES                                                                              \
+	" DELETE FROM account_data.event_images m USING image i WHERE m.workspace_id = i.workspace_id" \
+	"  AND m.resource_hash = i.resource_hash AND m.event_id = i.event_id"
 
 /* What was taken out of a batch no longer counts with those it hung on. */
 static Statement take_out = {
@@ -67,21 +75,24 @@ static Statement forget_whole = {
 static Statement redact_part = {
 	.types = UUIDS,
 	.by_index = true,
-	.sql = BELOW_PART " " REDACT("below b JOIN account_data.trash_items x"
-								 "  ON x.workspace_id = $1 AND x.id = b.id"),
+	.sql = BELOW_PART "," REDACT("below b JOIN account_data.trash_items x"
+								 " ON x.workspace_id = $1 AND x.id = b.id") FORGET_IMAGES,
 };
 
 static Statement redact_whole = {
 	.types = UUIDS,
 	.by_index = true,
-	.sql = REDACT(
-		"account_data.trash_items x") " AND x.workspace_id = $1 AND x.root_id = $3 AND $2::uuid IS NOT NULL",
+	.sql =
+		"WITH x AS MATERIALIZED (SELECT workspace_id, kind, resource_id, deleted_at"
+		"  FROM account_data.trash_items WHERE workspace_id = $1 AND root_id = $3 AND $2::uuid IS NOT NULL)," REDACT(
+			"x") FORGET_IMAGES,
 };
 
 static Statement redact_all = {
 	.types = "uuid",
 	.by_index = true,
-	.sql = REDACT("account_data.trash_items x") " AND x.workspace_id = $1",
+	.sql = "WITH x AS MATERIALIZED (SELECT workspace_id, kind, resource_id, deleted_at"
+		   "  FROM account_data.trash_items WHERE workspace_id = $1)," REDACT("x") FORGET_IMAGES,
 };
 
 static Statement count_part = {
@@ -138,9 +149,8 @@ static Statement forget_expired = {
 		" below AS MATERIALIZED ("
 		"  SELECT i.workspace_id, i.id, i.kind, i.resource_id, i.deleted_at"
 		"   FROM root r JOIN account_data.trash_items i"
-		"   ON i.workspace_id = r.workspace_id AND i.root_id = r.id),"
-		" image AS (" REDACT(
-			"below x") "),"
+		"   ON i.workspace_id = r.workspace_id AND i.root_id = r.id)," REDACT(
+			"below x") ", forgotten AS (" FORGET_IMAGES "),"
 					   " chunk AS (DELETE FROM account_data.trash_chunks c USING below b"
 					   "   WHERE c.workspace_id = b.workspace_id AND c.item_id = b.id),"
 					   " item AS (DELETE FROM account_data.trash_items i USING below b"

@@ -52,6 +52,7 @@ SELECT is(account.purge_expired(), 0::bigint, 'purge_expired');
 SELECT isnt_empty($$SELECT FROM images WHERE what = 'project b' AND NOT is_redacted$$, 'leaves what has not expired');
 UPDATE account_data.trash_items SET expires_at = now() - interval '1 second';
 SELECT is(account.purge_expired(), 3::bigint, 'and purges what has');
+SELECT is((SELECT count(*) FROM account_data.event_images), 0::bigint, 'nothing is kept to find what is redacted');
 SELECT set_eq('SELECT what FROM images WHERE NOT is_redacted', '{model x1,training a}'::text[], 'and redacts it');
 
 SELECT * FROM finish();

@@ -46,14 +46,14 @@ COMMENT ON COLUMN account_data.event_links.events_digest IS 'The digests of its 
 COMMENT ON COLUMN account_data.event_links.digest IS 'SHA-256 of the link before and of this one''s events.';
 COMMENT ON COLUMN account_data.event_links.pruned_at IS 'When its events and all before were deleted because account.activity_retention was over; of such links the last is kept.';
 
--- An index of events would cost every event; this costs updates of resources alone.
+-- An index of events would cost every event; this costs updates that can be undone alone.
 CREATE TABLE account_data.event_images (
     workspace_id  uuid NOT NULL,
     resource_hash bigint NOT NULL,
     event_id      uuid NOT NULL,
     PRIMARY KEY (workspace_id, resource_hash, event_id)
 );
-COMMENT ON TABLE account_data.event_images IS 'Which events hold old and new values of a resource''s row, to be found when the row is purged.';
+COMMENT ON TABLE account_data.event_images IS 'Which events hold old and new values, of a resource''s row or of settings: what undo may put back, and a purge finds to redact.';
 COMMENT ON COLUMN account_data.event_images.resource_hash IS 'hashtextextended(resource_id, 0)';
 
 SELECT pg_catalog.pg_extension_config_dump('account_data.events', '');

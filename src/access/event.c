@@ -231,11 +231,13 @@ NoteImages(const Event *events, pg_uuid_t *ids, int n)
 
 	for (int i = 0; i < n; i++)
 	{
-		const char *key = events[i].resource_key;
 		NullableDatum *row = rows + count * IMAGE_COLUMNS;
+		const char *key;
 
 		if (!events[i].has_image)
 			continue;
+		key = events[i].resource_id == NULL ? events[i].resource_key
+											: UuidText(events[i].resource_id);
 		row[0] = ArgUuid(events[i].workspace_id);
 		row[1] = ArgDatum(Int64GetDatum(
 			(int64) hash_bytes_extended((const unsigned char *) key, strlen(key), 0)));

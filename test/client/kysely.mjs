@@ -1,5 +1,6 @@
 // kysely, a typed query builder: plain tables, transactions and the counts it reads from command tags.
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import { pool, signUp, test } from './tap.mjs';
 
@@ -67,7 +68,7 @@ await test('errors carry their SQLSTATE and roll back', async () => {
     await trx.insertInto('projects').values({ workspace_id: mine, name: 'cars' }).execute();
   }), { code: '23505' });
   assert.equal((await as(pete, (trx) => trx.selectFrom('projects').select('id').execute())).length, 2);
-  await assert.rejects(as(pete, (trx) => trx.insertInto('projects').values({ workspace_id: crypto.randomUUID(), name: 'theirs' }).execute()), { code: '42501' });
+  await assert.rejects(as(pete, (trx) => trx.insertInto('projects').values({ workspace_id: randomUUID(), name: 'theirs' }).execute()), { code: '42501' });
 });
 
 await db.destroy();

@@ -37,6 +37,8 @@ SQL_FILES = \
 	sql/credit/ledger.sql \
 	sql/credit/ledger_doors.sql \
 	sql/credit/payment.sql \
+	sql/credit/auto_top_up.sql \
+	sql/credit/payment_method.sql \
 	sql/credit/promotion.sql \
 	sql/resource/resource.sql \
 	sql/resource/trash.sql \

@@ -74,13 +74,15 @@ CREATE TABLE account_data.wallets (
     last_seq             bigint NOT NULL DEFAULT 0,
     last_at              timestamptz NOT NULL DEFAULT '-infinity',
     next_due_at          timestamptz NOT NULL DEFAULT 'infinity',
+    top_up_below_micros  bigint NOT NULL DEFAULT -9223372036854775808,
     head                 bytea NOT NULL DEFAULT '\x0000000000000000000000000000000000000000000000000000000000000000'
 ) WITH (fillfactor = 40);
 CREATE INDEX wallets_due_idx ON account_data.wallets (next_due_at) WHERE next_due_at < 'infinity';
 COMMENT ON TABLE account_data.wallets IS 'What each workspace has; its row is the lock of the workspace''s ledger.';
 COMMENT ON COLUMN account_data.wallets.reserved_cash_micros IS 'The part of the reserved amount that is cash.';
-COMMENT ON COLUMN account_data.wallets.next_due_at IS 'Nothing expires before this time.';
+COMMENT ON COLUMN account_data.wallets.next_due_at IS 'Before this time nothing expires and no top-up is asked for again.';
 COMMENT ON COLUMN account_data.wallets.head IS 'The hash of the last transaction.';
+COMMENT ON COLUMN account_data.wallets.top_up_below_micros IS 'With less available a top-up is asked for; the least number there is: never.';
 
 CREATE TABLE account_data.grants (
     workspace_id     uuid NOT NULL REFERENCES account_data.wallets (workspace_id) ON DELETE CASCADE,

@@ -47,7 +47,7 @@ COMMENT ON FUNCTION account.refund(uuid, bigint, text, text)
 CREATE FUNCTION account.expire_credits(max_wallets integer DEFAULT 1000)
     RETURNS bigint LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_expire_credits';
 COMMENT ON FUNCTION account.expire_credits(integer)
-    IS 'Posts what has expired in up to that many wallets and gives how many there were; readers never see it before either.';
+    IS 'Posts what has expired in up to that many wallets, asks again for top-ups whose wait after a failure is over, and gives how many wallets there were; readers never see what has expired before either.';
 
 -- Proving and reading the ledger.
 
@@ -61,6 +61,11 @@ CREATE FUNCTION account.ledger_checkpoint(workspace_id uuid, OUT seq bigint, OUT
     LANGUAGE c STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_ledger_checkpoint';
 COMMENT ON FUNCTION account.ledger_checkpoint(uuid)
     IS 'The end of a ledger''s hash chain; kept elsewhere, it proves that nothing before it was changed.';
+
+CREATE FUNCTION account.erase_transaction_text(workspace_id uuid, user_id uuid)
+    RETURNS bigint LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_erase_transaction_text';
+COMMENT ON FUNCTION account.erase_transaction_text(uuid, uuid)
+    IS 'Erases description and details of what a person charged and held in a workspace that stays; gives in how many transactions. The chain goes on holding.';
 
 CREATE FUNCTION account.balance_at(workspace_id uuid, at timestamptz)
     RETURNS bigint LANGUAGE c STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_balance_at';
@@ -90,21 +95,6 @@ CREATE VIEW account.balance WITH (security_barrier) AS
 COMMENT ON VIEW account.balance IS 'What the active workspace has now, in micro-dollars; what has expired is not in it.';
 COMMENT ON COLUMN account.balance.debt_micros IS 'Charges beyond the balance that no credit has paid yet.';
 COMMENT ON COLUMN account.balance.available_micros IS 'Total less reserved: what a charge or hold can take.';
-
--- The newest first, and the workspace a scalar sub-select, so that a page comes
--- straight from the index: nobody's order reaches into a view with a security
--- barrier but the view's own. The second sub-select runs even where there is no row.
-CREATE VIEW account.transactions WITH (security_barrier) AS
-    SELECT t.id, t.seq, t.created_at, t.type, t.amount_micros, t.balance_after_micros, t.reserved_micros,
-           t.category, t.description, t.details,
-           CASE WHEN t.actor_kind = 'user' THEN t.actor_id END AS user_id,
-           CASE WHEN t.actor_kind = 'service_account' THEN t.actor_id END AS service_account_id,
-           t.api_key_id, t.reference_id, t.idempotency_key, t.hash
-      FROM account_data.transactions t
-     WHERE t.workspace_id = (SELECT p.workspace_id FROM account.acting() p)
-       AND (SELECT p.workspace_id FROM account.acting() p) IS NOT NULL
-     ORDER BY t.seq DESC;
-COMMENT ON VIEW account.transactions IS 'The statement of the active workspace, newest first: page it by seq, COPY it as CSV, to_jsonb it as JSON.';
 
 CREATE VIEW account.holds WITH (security_barrier) AS
     SELECT h.id, h.amount_micros,

@@ -148,17 +148,18 @@ LockChain(const pg_uuid_t *workspace_id)
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 }
 
-/* The last link there is: its number, or 0, and its digest. */
+/* The last link from a number on: its number, or 0, and its digest. */
 static int64
-LastLink(const pg_uuid_t *workspace_id, uint8 digest[CRYPTO_SHA256_LEN])
+LastLinkFrom(const pg_uuid_t *workspace_id, int64 from, uint8 digest[CRYPTO_SHA256_LEN])
 {
-	ScanKeyData key;
+	ScanKeyData keys[2];
 	LookupScan scan;
 	TupleTableSlot *slot;
 	int64 seq = 0;
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(workspace_id));
-	slot = LookupBegin(&scan, &last_link, &key, 1, true);
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(workspace_id));
+	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(from));
+	slot = LookupBegin(&scan, &last_link, keys, 2, true);
 	if (slot != NULL)
 	{
 		slot_getallattrs(slot);
@@ -167,6 +168,26 @@ LastLink(const pg_uuid_t *workspace_id, uint8 digest[CRYPTO_SHA256_LEN])
 			   CRYPTO_SHA256_LEN);
 	}
 	LookupEnd(&scan);
+	return seq;
+}
+
+/*
+ * A scan reads all of a leaf page that matches, so it starts from the link that
+ * this backend saw last in the workspace it wrote to last.
+ */
+static int64
+LastLink(const pg_uuid_t *workspace_id, uint8 digest[CRYPTO_SHA256_LEN])
+{
+	static pg_uuid_t seen_in;
+	static int64 seen = 0;
+	int64 seq = 0;
+
+	if (seen > 0 && UuidEqual(&seen_in, workspace_id))
+		seq = LastLinkFrom(workspace_id, seen, digest);
+	if (seq == 0)
+		seq = LastLinkFrom(workspace_id, 1, digest);
+	seen_in = *workspace_id;
+	seen = seq;
 	return seq;
 }
 

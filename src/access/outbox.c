@@ -29,6 +29,7 @@
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "nodes/pg_list.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/jsonb.h"
@@ -187,6 +188,43 @@ OutboxSend(const Message *message)
 	QueryRun(&insert_message, args);
 	if (account_outbox_notify)
 		Async_Notify(CHANNEL, NULL);
+}
+
+/* Addresses and what each is to be told, copied to where it lasts. */
+typedef struct Notices
+{
+	MemoryContext memory;
+	List *recipients;
+	List *payloads;
+} Notices;
+
+static void
+CollectNotice(const NullableDatum *row, void *state)
+{
+	Notices *notices = state;
+	MemoryContext old = MemoryContextSwitchTo(notices->memory);
+
+	notices->recipients = lappend(notices->recipients, TextDatumGetCString(row[0].value));
+	notices->payloads = lappend(notices->payloads, TextDatumGetCString(row[1].value));
+	MemoryContextSwitchTo(old);
+}
+
+/* Queues a notice by email for each row, address and payload, that a statement gives for a workspace. */
+void
+OutboxNotices(Statement *recipients, const pg_uuid_t *workspace_id)
+{
+	Notices notices = {.memory = CurrentMemoryContext};
+	NullableDatum args[1] = {ArgUuid(workspace_id)};
+	ListCell *recipient;
+	ListCell *payload;
+
+	QueryEach(recipients, args, 2, CollectNotice, &notices);
+	forboth(recipient, notices.recipients, payload, notices.payloads)
+		OutboxSend(&(Message){.kind = "notice",
+							  .channel = "email",
+							  .recipient = lfirst(recipient),
+							  .workspace_id = workspace_id,
+							  .payload = lfirst(payload)});
 }
 
 /* Takes a message out of the queue; false when it is not there. */

@@ -10,6 +10,8 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "base/query.h"
+
 typedef struct Message
 {
 	const char *kind;			   /* email_code, invite, notice, top_up_request, … */
@@ -25,6 +27,7 @@ typedef struct Message
 
 extern void OutboxInit(void);
 extern void OutboxSend(const Message *message);
+extern void OutboxNotices(Statement *recipients, const pg_uuid_t *workspace_id);
 extern void OutboxWithdraw(const pg_uuid_t *id);
 
 #endif /* ACCOUNT_OUTBOX_H */

@@ -42,13 +42,10 @@ HasControl(const char *s)
 
 /* A name people give to a thing: 1 to max_chars characters, printable, not blank. */
 char *
-ArgName(FunctionCallInfo fcinfo, int n, const char *what, int max_chars)
+NameFromText(const text *value, const char *what, int max_chars)
 {
-	text *value;
 	char *name;
 
-	ArgRequired(fcinfo, n, what);
-	value = PG_GETARG_TEXT_PP(n);
 	if (VARSIZE_ANY_EXHDR(value) > (size_t) max_chars * MAX_MULTIBYTE_CHAR_LEN ||
 		pg_mbstrlen_with_len(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)) > max_chars)
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid %s: too long", what),
@@ -61,6 +58,13 @@ ArgName(FunctionCallInfo fcinfo, int n, const char *what, int max_chars)
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
 						errmsg("invalid %s: it contains a control character", what)));
 	return name;
+}
+
+char *
+ArgName(FunctionCallInfo fcinfo, int n, const char *what, int max_chars)
+{
+	ArgRequired(fcinfo, n, what);
+	return NameFromText(PG_GETARG_TEXT_PP(n), what, max_chars);
 }
 
 char *
@@ -95,18 +99,26 @@ ArgIntervalFits(const Interval *interval)
 		   DatumGetBool(DirectFunctionCall2(interval_ge, value, IntervalPGetDatum(&earliest)));
 }
 
-/* When an interval that begins with this statement is over. */
-TimestampTz
-ArgTimeFromNow(FunctionCallInfo fcinfo, int n, const char *what)
+/* An interval that fits. */
+Interval *
+ArgInterval(FunctionCallInfo fcinfo, int n, const char *what)
 {
-	Datum now = TimestampTzGetDatum(GetCurrentStatementStartTimestamp());
-
 	ArgRequired(fcinfo, n, what);
 	if (!ArgIntervalFits(PG_GETARG_INTERVAL_P(n)))
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
 						errmsg("invalid %s: it must be at most 100 years", what)));
+	return PG_GETARG_INTERVAL_P(n);
+}
+
+/* When an interval that begins with this statement is over. */
+TimestampTz
+ArgTimeFromNow(FunctionCallInfo fcinfo, int n, const char *what)
+{
+	Interval *interval = ArgInterval(fcinfo, n, what);
+	Datum now = TimestampTzGetDatum(GetCurrentStatementStartTimestamp());
+
 	return DatumGetTimestampTz(
-		DirectFunctionCall2(timestamptz_pl_interval, now, PG_GETARG_DATUM(n)));
+		DirectFunctionCall2(timestamptz_pl_interval, now, IntervalPGetDatum(interval)));
 }
 
 AccountRole

@@ -14,11 +14,13 @@
 
 #include "base/catalog.h"
 
+extern char *NameFromText(const text *value, const char *what, int max_chars);
 extern char *ArgName(FunctionCallInfo fcinfo, int n, const char *what, int max_chars);
 extern char *ArgOptionalText(FunctionCallInfo fcinfo, int n);
 extern void ArgRequired(FunctionCallInfo fcinfo, int n, const char *what);
 extern void ArgArray(ArrayType *array, const char *what, int max_elements);
 extern bool ArgIntervalFits(const Interval *interval);
+extern Interval *ArgInterval(FunctionCallInfo fcinfo, int n, const char *what);
 extern TimestampTz ArgTimeFromNow(FunctionCallInfo fcinfo, int n, const char *what);
 extern AccountRole ArgGetRole(FunctionCallInfo fcinfo, int n, const char *what);
 extern TriggerData *ArgTrigger(FunctionCallInfo fcinfo);

@@ -36,6 +36,15 @@ extern Entry *GrantEntry(TransactionType type, int64 amount, int32 priority, Tim
 extern void GrantPost(Book *book, Entry *entry, int32 priority, TimestampTz expires_at);
 extern void CashPost(Book *book, Entry *entry);
 
+/* payment.c */
+extern int64 ArgTopUp(FunctionCallInfo fcinfo, int n);
+extern void PaymentInsert(const Book *book, const pg_uuid_t *id, TransactionType type, int64 amount,
+						  const pg_uuid_t *created_by, const text *key);
+
+/* auto_top_up.c */
+extern void AutoTopUpConfirmed(Book *book, const pg_uuid_t *id);
+extern void AutoTopUpFailed(Book *book, const pg_uuid_t *id, const text *reason);
+
 /* promotion.c, referral.c */
 extern void PromotionGrant(const pg_uuid_t *workspace_id, TransactionType type, int64 amount,
 						   const char *key, TimestampTz expires_at);

@@ -312,22 +312,23 @@ account_hold(PG_FUNCTION_ARGS)
 {
 	Hold hold = {.amount = ArgMicros(fcinfo, 0, "amount_micros")};
 	Entry *entry = LedgerEntry(TRANSACTION_HOLD, 0);
+	Interval *expires_in;
 	Entry *old;
 	Book *book;
 	const Principal *p;
 
 	entry->description = hold.description = ArgDescription(fcinfo, 1, "description");
 	entry->idempotency_key = ArgKey(fcinfo, 2, true);
-	ArgRequired(fcinfo, 3, "expires_in");
-	entry->request = cstring_to_text(
-		psprintf(INT64_FORMAT " for %s", hold.amount,
-				 DatumGetCString(DirectFunctionCall1(interval_out, PG_GETARG_DATUM(3)))));
+	expires_in = ArgInterval(fcinfo, 3, "expires_in");
+	entry->request = cstring_to_text(psprintf(
+		INT64_FORMAT " for %s", hold.amount,
+		DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(expires_in)))));
 	p = PrincipalRequireRole(ROLE_EDITOR);
 	LedgerActor(entry);
 	book = LedgerOpen(&p->workspace_id);
 	if ((old = LedgerReplay(book, entry)) != NULL)
 		PG_RETURN_DATUM(HoldResult(fcinfo, book, old->reference_id));
-	hold.expires_at = HoldEnd(book, PG_GETARG_INTERVAL_P(3));
+	hold.expires_at = HoldEnd(book, expires_in);
 	hold.created_at = book->now;
 	CreditRequire(book, hold.amount);
 	UuidNew(&hold.id);

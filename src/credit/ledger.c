@@ -18,6 +18,8 @@
  *		freed pays debt first.
  *	7.	What is due by a transaction's time was posted before it, dated at the
  *		instant it expired.
+ *	8.	No less is available than top_up_below: who takes it below asks for a
+ *		top-up, and until that ends it is TOP_UP_NEVER; see auto_top_up.c.
  *
  * How they are kept: every change is made by one function, LedgerPost, on a Book
  * whose wallet row is locked, so that the changes of a workspace come one after
@@ -31,7 +33,6 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
@@ -44,8 +45,8 @@
 
 #define WALLET_COLUMNS                                                                             \
 	" cash_micros, promotional_micros, debt_micros, reserved_micros, reserved_cash_micros,"        \
-	" last_seq, last_at, next_due_at, head"
-#define WALLET_NCOLUMNS 9
+	" last_seq, last_at, next_due_at, top_up_below_micros, head"
+#define WALLET_NCOLUMNS 10
 
 #define MAX_DUE_WALLETS 10000
 
@@ -80,36 +81,28 @@ static Statement find_next_due = {
 		   "  (SELECT min(expires_at) FROM account_data.grants"
 		   "    WHERE workspace_id = $1 AND NOT is_spent AND remaining_micros > reserved_micros),"
 		   "  (SELECT min(expires_at) FROM account_data.holds"
-		   "    WHERE workspace_id = $1 AND status = 'open'))",
+		   "    WHERE workspace_id = $1 AND status = 'open'),"
+		   "  (SELECT retry_at FROM account_data.auto_top_ups WHERE workspace_id = $1))",
 };
 
 #define UPDATE_WALLET                                                                              \
 	"WITH wallet AS ("                                                                             \
 	"  UPDATE account_data.wallets SET cash_micros = $3, promotional_micros = $4,"                 \
 	"    debt_micros = $5, reserved_micros = $6, reserved_cash_micros = $7, last_seq = $8,"        \
-	"    last_at = $9, next_due_at = $10, head = $11 WHERE workspace_id = $1)"                     \
+	"    last_at = $9, next_due_at = $10, top_up_below_micros = $11, head = $12"                   \
+	"  WHERE workspace_id = $1)"                                                                   \
 	" INSERT INTO account_data.transactions SELECT "
 
 static Statement write_entry = {
 	.types = "uuid, account_data.transactions, bigint, bigint, bigint, bigint, bigint, bigint,"
-			 " timestamptz, timestamptz, bytea",
+			 " timestamptz, timestamptz, bigint, bytea",
 	.sql = UPDATE_WALLET "($2).*",
 };
 
 static Statement write_entries = {
 	.types = "uuid, account_data.transactions[], bigint, bigint, bigint, bigint, bigint, bigint,"
-			 " timestamptz, timestamptz, bytea",
+			 " timestamptz, timestamptz, bigint, bytea",
 	.sql = UPDATE_WALLET "t.* FROM unnest($2) t",
-};
-
-static Statement erase_workspace = {
-	.types = "uuid",
-	.sql = "DELETE FROM account_data.transactions WHERE workspace_id = $1",
-};
-
-static Statement find_workspace = {
-	.types = "uuid",
-	.sql = "SELECT true FROM account_data.workspaces WHERE id = $1",
 };
 
 /* Wallets that somebody else is at are left to them: opening posts what is due. */
@@ -120,12 +113,10 @@ static Statement find_due = {
 		   " ORDER BY next_due_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED",
 };
 
-static bool is_erasing = false;
-
 static void
 ReadWallet(const NullableDatum *row, Wallet *wallet)
 {
-	bytea *head = DatumGetByteaPP(row[8].value);
+	bytea *head = DatumGetByteaPP(row[9].value);
 
 	wallet->cash = DatumGetInt64(row[0].value);
 	wallet->promotional = DatumGetInt64(row[1].value);
@@ -135,6 +126,7 @@ ReadWallet(const NullableDatum *row, Wallet *wallet)
 	wallet->last_seq = DatumGetInt64(row[5].value);
 	wallet->last_at = DatumGetTimestampTz(row[6].value);
 	wallet->next_due_at = DatumGetTimestampTz(row[7].value);
+	wallet->top_up_below = DatumGetInt64(row[8].value);
 	memcpy(wallet->head, VARDATA_ANY(head), CRYPTO_SHA256_LEN);
 }
 
@@ -148,8 +140,10 @@ PostDue(Book *book)
 	HoldsExpire(book);
 	GrantsExpire(book, book->now);
 	book->is_due_stale = true;
-	if (!book->is_peek)
-		LedgerClose(book);
+	if (book->is_peek)
+		return;
+	AutoTopUpDue(book);
+	LedgerClose(book);
 }
 
 /*
@@ -183,7 +177,8 @@ LedgerWallet(const pg_uuid_t *workspace_id, Wallet *wallet)
 	NullableDatum args[1] = {ArgUuid(workspace_id)};
 	NullableDatum row[WALLET_NCOLUMNS];
 
-	*wallet = (Wallet){.last_at = DT_NOBEGIN, .next_due_at = DT_NOEND};
+	*wallet = (Wallet){
+		.last_at = DT_NOBEGIN, .next_due_at = DT_NOEND, .top_up_below = TOP_UP_NEVER};
 	if (!QueryRow(&read_wallet, args, row, WALLET_NCOLUMNS))
 		return false;
 	ReadWallet(row, wallet);
@@ -344,7 +339,7 @@ WriteEntries(Book *book)
 	const Wallet *w = &book->wallet;
 	bool is_one = list_length(book->entries) == 1;
 	bytea *head = palloc(VARHDRSZ + CRYPTO_SHA256_LEN);
-	NullableDatum args[11] = {
+	NullableDatum args[12] = {
 		ArgUuid(&book->workspace_id),
 		ArgDatum(is_one ? EntryRow(linitial(book->entries)) : EntryRows(book->entries)),
 		ArgDatum(Int64GetDatum(w->cash)),
@@ -355,6 +350,7 @@ WriteEntries(Book *book)
 		ArgDatum(Int64GetDatum(w->last_seq)),
 		ArgTime(w->last_at),
 		ArgTime(w->next_due_at),
+		ArgDatum(Int64GetDatum(w->top_up_below)),
 		ArgPointer(head),
 	};
 
@@ -369,6 +365,8 @@ LedgerClose(Book *book)
 {
 	Assert(!book->is_peek);
 	CheckWallet(&book->wallet);
+	if (WalletAvailable(&book->wallet) < book->wallet.top_up_below)
+		AutoTopUpRequest(book);
 	GrantsWrite(book);
 	if (book->is_due_stale)
 		FindNextDue(book);
@@ -408,52 +406,4 @@ account_expire_credits(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_ACCOUNT_INVALID),
 				 errmsg("invalid max_wallets: it must be between 1 and %d", MAX_DUE_WALLETS)));
 	PG_RETURN_INT64(LedgerExpireDue(PG_GETARG_INT32(0)));
-}
-
-/* Deletes the ledger of a workspace that is no more. */
-void
-LedgerErase(const pg_uuid_t *workspace_id)
-{
-	NullableDatum args[1] = {ArgUuid(workspace_id)};
-
-	is_erasing = true;
-	PG_TRY();
-	{
-		QueryRun(&erase_workspace, args);
-	}
-	PG_FINALLY();
-	{
-		is_erasing = false;
-	}
-	PG_END_TRY();
-}
-
-PG_FUNCTION_INFO_V1(account_transaction_guard);
-Datum
-account_transaction_guard(PG_FUNCTION_ARGS)
-{
-	(void) ArgTrigger(fcinfo);
-	if (!is_erasing)
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
-						errmsg("transactions cannot be changed or deleted"),
-						errhint("Correct a balance with account.adjust_credits.")));
-	return PointerGetDatum(NULL);
-}
-
-PG_FUNCTION_INFO_V1(account_wallet_deleted);
-Datum
-account_wallet_deleted(PG_FUNCTION_ARGS)
-{
-	TriggerData *trigger = ArgTrigger(fcinfo);
-	bool isnull;
-	Datum id = heap_getattr(trigger->tg_trigtuple, 1, RelationGetDescr(trigger->tg_relation),
-							&isnull);
-	NullableDatum args[1] = {ArgDatum(id)};
-	NullableDatum row[1];
-
-	if (QueryRow(&find_workspace, args, row, 1))
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
-						errmsg("a wallet cannot be deleted without its workspace")));
-	LedgerErase(DatumGetUUIDP(id));
-	return PointerGetDatum(NULL);
 }

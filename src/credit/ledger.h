@@ -19,6 +19,9 @@
 #include "base/crypto.h"
 #include "credit/entry.h"
 
+/* No balance is below this: nothing is topped up. */
+#define TOP_UP_NEVER PG_INT64_MIN
+
 /* Micro-dollars, all of them. */
 typedef struct Wallet
 {
@@ -29,7 +32,8 @@ typedef struct Wallet
 	int64 reserved_cash; /* the part of reserved that is cash */
 	int64 last_seq;
 	TimestampTz last_at;
-	TimestampTz next_due_at; /* nothing expires before */
+	TimestampTz next_due_at; /* nothing is due before */
+	int64 top_up_below;		 /* with less than this available, a top-up is asked for */
 	uint8 head[CRYPTO_SHA256_LEN];
 } Wallet;
 
@@ -93,7 +97,6 @@ extern void LedgerPostAt(Book *book, Entry *entry, TimestampTz at);
 extern void LedgerDueAt(Book *book, TimestampTz at);
 extern void LedgerClose(Book *book);
 extern int LedgerExpireDue(int max);
-extern void LedgerErase(const pg_uuid_t *workspace_id);
 
 /* parcel.c */
 extern int64 MicrosAdd(int64 a, int64 b);
@@ -119,5 +122,13 @@ extern void DebtForgive(Book *book, Entry *entry, int64 seq, int64 micros);
 
 /* hold.c */
 extern void HoldsExpire(Book *book);
+
+/* auto_top_up.c */
+extern void AutoTopUpRequest(Book *book);
+extern void AutoTopUpDue(Book *book);
+
+/* erase.c */
+extern void LedgerErase(const pg_uuid_t *workspace_id);
+extern int64 LedgerEraseText(const pg_uuid_t *workspace_id, const pg_uuid_t *user_id);
 
 #endif /* ACCOUNT_LEDGER_H */

@@ -27,15 +27,17 @@
 typedef struct Payment
 {
 	pg_uuid_t workspace_id;
+	TransactionType type; /* as what its cash comes in */
 	int64 amount;
 	char *status;
 	char *provider_ref;
 } Payment;
 
 static Statement insert_payment = {
-	.types = "uuid, uuid, bigint, uuid, timestamptz, text",
-	.sql = "INSERT INTO account_data.payments (workspace_id, id, amount_micros, status, created_by,"
-		   "  created_at, idempotency_key) VALUES ($1, $2, $3, 'pending', $4, $5, $6)",
+	.types = "uuid, uuid, account.transaction_type, bigint, uuid, timestamptz, text",
+	.sql = "INSERT INTO account_data.payments (workspace_id, id, type, amount_micros, status,"
+		   "  created_by, created_at, idempotency_key)"
+		   " VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7)",
 };
 
 static Statement find_by_key = {
@@ -51,7 +53,7 @@ static Statement find_workspace = {
 
 static Statement find_payment = {
 	.types = "uuid, uuid",
-	.sql = "SELECT amount_micros, status, provider_ref FROM account_data.payments"
+	.sql = "SELECT type, amount_micros, status, provider_ref FROM account_data.payments"
 		   " WHERE workspace_id = $1 AND id = $2 FOR NO KEY UPDATE",
 };
 
@@ -61,6 +63,36 @@ static Statement set_status = {
 		"UPDATE account_data.payments SET status = $3, provider_ref = coalesce($4, provider_ref),"
 		"  receipt_url = $5, reason = $6, settled_at = $7 WHERE workspace_id = $1 AND id = $2",
 };
+
+/* What can be topped up at once. */
+int64
+ArgTopUp(FunctionCallInfo fcinfo, int n)
+{
+	int64 amount = ArgMicros(fcinfo, n, "amount_micros");
+
+	if (amount < MIN_TOP_UP || amount > MAX_TOP_UP)
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
+						errmsg("invalid amount_micros: " INT64_FORMAT, amount),
+						errdetail("A top-up is between $5 and $1,000.")));
+	return amount;
+}
+
+/* A payment that waits for its processor, under the lock of the wallet. */
+void
+PaymentInsert(const Book *book, const pg_uuid_t *id, TransactionType type, int64 amount,
+			  const pg_uuid_t *created_by, const text *key)
+{
+	QueryRun(&insert_payment,
+			 (NullableDatum[]){
+				 ArgUuid(&book->workspace_id),
+				 ArgUuid(id),
+				 ArgDatum(ObjectIdGetDatum(CatalogEnumOid(ENUM_TRANSACTION_TYPE, type))),
+				 ArgDatum(Int64GetDatum(amount)),
+				 ArgUuid(created_by),
+				 ArgTime(GetCurrentStatementStartTimestamp()),
+				 ArgPointer(key),
+			 });
+}
 
 /* The payment a request made before under its key; 22023 when that was another. */
 static bool
@@ -82,30 +114,19 @@ PG_FUNCTION_INFO_V1(account_start_top_up);
 Datum
 account_start_top_up(PG_FUNCTION_ARGS)
 {
-	int64 amount = ArgMicros(fcinfo, 0, "amount_micros");
+	int64 amount = ArgTopUp(fcinfo, 0);
 	const text *key = ArgKey(fcinfo, 1, false);
 	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
 	const Principal *p;
 	Book *book;
 
-	if (amount < MIN_TOP_UP || amount > MAX_TOP_UP)
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
-						errmsg("invalid amount_micros: " INT64_FORMAT, amount),
-						errdetail("A top-up is between $5 and $1,000.")));
 	PrincipalRequirePerson();
 	p = PrincipalRequireRole(ROLE_ADMIN);
 	book = LedgerOpen(&p->workspace_id);
 	if (FindByKey(&book->workspace_id, key, amount, id))
 		PG_RETURN_UUID_P(id);
 	UuidNew(id);
-	QueryRun(&insert_payment, (NullableDatum[]){
-								  ArgUuid(&book->workspace_id),
-								  ArgUuid(id),
-								  ArgDatum(Int64GetDatum(amount)),
-								  ArgUuid(&p->actor_id),
-								  ArgTime(GetCurrentStatementStartTimestamp()),
-								  ArgPointer(key),
-							  });
+	PaymentInsert(book, id, TRANSACTION_PURCHASE, amount, &p->actor_id, key);
 	EventWrite(&(Event){.workspace_id = &book->workspace_id,
 						.resource_type = "billing",
 						.resource_id = id,
@@ -119,7 +140,7 @@ static Book *
 OpenPayment(const pg_uuid_t *id, Payment *payment)
 {
 	NullableDatum args[2] = {ArgUuid(id), ArgUuid(id)};
-	NullableDatum row[3];
+	NullableDatum row[4];
 	Book *book;
 
 	if (!QueryRow(&find_workspace, args, row, 1))
@@ -127,11 +148,12 @@ OpenPayment(const pg_uuid_t *id, Payment *payment)
 	payment->workspace_id = *DatumGetUUIDP(row[0].value);
 	book = LedgerOpen(&payment->workspace_id);
 	args[0] = ArgUuid(&payment->workspace_id);
-	if (!QueryRow(&find_payment, args, row, 3))
+	if (!QueryRow(&find_payment, args, row, 4))
 		ErrorNotFound("payment", id);
-	payment->amount = DatumGetInt64(row[0].value);
-	payment->status = TextDatumGetCString(row[1].value);
-	payment->provider_ref = row[2].isnull ? NULL : TextDatumGetCString(row[2].value);
+	payment->type = CatalogEnumMember(ENUM_TRANSACTION_TYPE, DatumGetObjectId(row[0].value));
+	payment->amount = DatumGetInt64(row[1].value);
+	payment->status = TextDatumGetCString(row[2].value);
+	payment->provider_ref = row[3].isnull ? NULL : TextDatumGetCString(row[3].value);
 	return book;
 }
 
@@ -152,9 +174,9 @@ SetStatus(const Book *book, const pg_uuid_t *id, const char *status, const char 
 
 /* What the ledger calls a payment. */
 static Entry *
-PurchaseEntry(const pg_uuid_t *id, int64 amount)
+PaymentEntry(const pg_uuid_t *id, const Payment *payment)
 {
-	Entry *entry = LedgerEntry(TRANSACTION_PURCHASE, amount);
+	Entry *entry = LedgerEntry(payment->type, payment->amount);
 
 	entry->actor_kind = cstring_to_text("operator");
 	entry->reference_id = id;
@@ -178,7 +200,7 @@ account_confirm_payment(PG_FUNCTION_ARGS)
 	ArgRequired(fcinfo, 0, "payment_id");
 	id = PG_GETARG_UUID_P(0);
 	book = OpenPayment(id, &payment);
-	entry = PurchaseEntry(id, payment.amount);
+	entry = PaymentEntry(id, &payment);
 	if ((old = LedgerReplay(book, entry)) != NULL)
 	{
 		if (payment.provider_ref == NULL || strcmp(payment.provider_ref, provider_ref) != 0)
@@ -186,9 +208,11 @@ account_confirm_payment(PG_FUNCTION_ARGS)
 							errmsg("payment is already confirmed under another reference")));
 		PG_RETURN_DATUM(CreditResult(fcinfo, old));
 	}
-	CashPost(book, entry);
-	LedgerClose(book);
 	SetStatus(book, id, "confirmed", provider_ref, url, NULL);
+	CashPost(book, entry);
+	if (payment.type == TRANSACTION_AUTO_TOP_UP)
+		AutoTopUpConfirmed(book, id);
+	LedgerClose(book);
 	PromotionCashIn(book);
 	CreditEvent(book, entry, "confirmed");
 	PG_RETURN_DATUM(CreditResult(fcinfo, entry));
@@ -211,6 +235,9 @@ account_fail_payment(PG_FUNCTION_ARGS)
 	if (strcmp(payment.status, "pending") != 0)
 		PG_RETURN_VOID();
 	SetStatus(book, id, "failed", NULL, NULL, reason);
+	if (payment.type == TRANSACTION_AUTO_TOP_UP)
+		AutoTopUpFailed(book, id, reason);
+	LedgerClose(book);
 	EventWrite(&(Event){.workspace_id = &book->workspace_id,
 						.resource_type = "billing",
 						.resource_id = id,

@@ -253,6 +253,21 @@ account_redeem_promo_code(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(CreditResult(fcinfo, Redeem(&p->workspace_id, code)));
 }
 
+/* How long credit lasts, if not for good: longer than no time. */
+static void
+CheckLasts(FunctionCallInfo fcinfo, int n)
+{
+	Interval none = {0};
+	Datum lasts;
+
+	if (PG_ARGISNULL(n))
+		return;
+	lasts = IntervalPGetDatum(ArgInterval(fcinfo, n, "lasts"));
+	if (DatumGetBool(DirectFunctionCall2(interval_le, lasts, IntervalPGetDatum(&none))))
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
+						errmsg("invalid lasts: it must be longer than zero")));
+}
+
 PG_FUNCTION_INFO_V1(account_create_promo_code);
 Datum
 account_create_promo_code(PG_FUNCTION_ARGS)
@@ -265,6 +280,7 @@ account_create_promo_code(PG_FUNCTION_ARGS)
 	if (strlen(code) < 3 || strspn(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != strlen(code))
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
 						errmsg("invalid code: it must have 3 to 40 letters, digits and hyphens")));
+	CheckLasts(fcinfo, 5);
 	if (amount > CREDIT_MAX_MICROS / 1000 || PG_GETARG_INT32(4) < 1 ||
 		(!PG_ARGISNULL(3) && PG_GETARG_INT32(3) < 1))
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),

@@ -45,7 +45,9 @@ static const char *const usage_functions[] = {
 	"cancel_subscription", "resume_subscription", "change_cycle", "set_seats",
 	/* credit */
 	"balance_at", "read_balance", "usage_report", "usage_total",
-	"start_top_up", "redeem_promo_code", "referral_code",
+	"start_top_up", "set_auto_top_up", "redeem_promo_code", "referral_code",
+	"add_payment_method", "set_default_payment_method", "remove_payment_method",
+	"set_billing_address",
 	/* resources */
 	"restore", "restore_plan", "purge", "empty_trash", "largest_items",
 	/* activity */
@@ -57,7 +59,7 @@ static const char *const usage_functions[] = {
 static const char *const usage_views[] = {
 	"api_keys", "service_accounts", "emails", "workspaces", "members", "invites",
 	"plans", "limits", "subscription",
-	"balance", "transactions", "holds", "grants", "payments", "referrals",
+	"balance", "transactions", "holds", "grants", "payments", "payment_methods", "billing", "referrals",
 	"resources", "trash", "storage", "activity",
 	NULL
 };
@@ -77,7 +79,7 @@ static const char *const operator_functions[] = {
 	"set_plan", "set_plan_limit", "set_plan_feature", "override_limit", "end_limit_override",
 	"provision_enterprise",
 	"grant_credits", "adjust_credits", "refund", "expire_credits", "verify_ledger",
-	"ledger_checkpoint", "create_promo_code",
+	"ledger_checkpoint", "erase_transaction_text", "create_promo_code",
 	"register_resource", "unregister_resource", "purge_expired", "purge_activity",
 	"verify_activity",
 	NULL

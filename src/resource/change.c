@@ -61,7 +61,6 @@ static char *
 Difference(const Shape *shape, TupleTableSlot *old, TupleTableSlot *new)
 {
 	StringInfoData json;
-	int level = ImagePin();
 
 	initStringInfo(&json);
 	slot_getallattrs(old);
@@ -92,7 +91,6 @@ Difference(const Shape *shape, TupleTableSlot *old, TupleTableSlot *new)
 		AppendValue(&json, after);
 		appendStringInfoChar(&json, ']');
 	}
-	ImageUnpin(level);
 	if (json.len == 0)
 		return NULL;
 	appendStringInfoChar(&json, '}');
@@ -207,6 +205,7 @@ account_resource_changed(PG_FUNCTION_ARGS)
 	bool by_row;
 	Change change = {.tallies.memory = CurrentMemoryContext};
 	const char *action;
+	int pin;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigger->tg_event) ||
 		TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
@@ -222,10 +221,12 @@ account_resource_changed(PG_FUNCTION_ARGS)
 	change.watch = WatchBegin(CurrentMemoryContext, change.shape, action,
 							  by_row ? 1 : tuplestore_tuple_count(trigger->tg_newtable));
 	change.row = AllocSetContextCreate(CurrentMemoryContext, "account row", ALLOCSET_DEFAULT_SIZES);
+	pin = ImagePin();
 	if (by_row)
 		ChangeOne(&change, trigger);
 	else
 		ChangeAll(&change, trigger);
+	ImageUnpin(pin);
 	UsageWrite(&change.tallies);
 	WatchEnd(change.watch);
 	PG_RETURN_POINTER(NULL);

@@ -56,14 +56,16 @@ static const char *const pinned[][2] = {
 	{"search_path", "pg_catalog, pg_temp"},
 };
 
+/* Until ImageUnpin(), text is the same whatever the session's settings. */
 int
 ImagePin(void)
 {
 	int level = NewGUCNestLevel();
 
 	for (size_t i = 0; i < lengthof(pinned); i++)
-		(void) set_config_option(pinned[i][0], pinned[i][1], PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
+		if (strcmp(GetConfigOption(pinned[i][0], false, false), pinned[i][1]) != 0)
+			(void) set_config_option(pinned[i][0], pinned[i][1], PGC_USERSET, PGC_S_SESSION,
+									 GUC_ACTION_SAVE, true, 0, false);
 	return level;
 }
 

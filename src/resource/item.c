@@ -162,9 +162,10 @@ DestinationRead(Destination *d, StringInfo from)
 	row.nulls = palloc(sizeof(bool) * Max(d->desc->natts, 1));
 	GetUserIdAndSecContext(&userid, &sec_context);
 	SetUserIdAndSecContext(d->owner, sec_context | SECURITY_LOCAL_USERID_CHANGE);
-	level = ImagePin();
+	level = d->layout->has_text ? ImagePin() : 0;
 	ImageRead(from, d->layout, d->targets, row.values, row.nulls);
-	ImageUnpin(level);
+	if (d->layout->has_text)
+		ImageUnpin(level);
 	SetUserIdAndSecContext(userid, sec_context);
 	return row;
 }

@@ -22,11 +22,33 @@
 #include "access/principal.h"
 #include "base/args.h"
 #include "base/errors.h"
+#include "base/insert.h"
 #include "base/query.h"
 #include "base/uuid.h"
 #include "resource/trash.h"
 
-#define ROW_COLUMNS 11
+/* The columns of account_data.trash_items. */
+enum
+{
+	ITEM_WORKSPACE_ID,
+	ITEM_ID,
+	ITEM_ROOT_ID,
+	ITEM_PARENT_ID,
+	ITEM_RELATION,
+	ITEM_KIND,
+	ITEM_CATEGORY,
+	ITEM_RESOURCE_ID,
+	ITEM_NAME,
+	ITEM_SIZE_BYTES,
+	ITEM_DELETED_AT,
+	ITEM_DELETED_BY,
+	ITEM_EXPIRES_AT,
+	ITEM_CHILDREN,
+	ITEM_CHILD_BYTES,
+	ITEM_LAYOUT_ID,
+	ITEM_DATA,
+	ITEM_COLUMNS
+};
 
 static int account_trash_retention; /* seconds */
 
@@ -34,26 +56,6 @@ static Statement insert_layout = {
 	.types = "uuid, bytea",
 	.sql = "INSERT INTO account_data.trash_layouts (id, layout) VALUES ($1, $2)"
 		   " ON CONFLICT DO NOTHING",
-};
-
-static Statement insert_items = {
-	.types = "uuid[], uuid[], uuid[], uuid[], oid[], text[], text[], text[], text[], bigint[],"
-			 " uuid[], bytea[], timestamptz, uuid, timestamptz",
-	.sql =
-		"INSERT INTO account_data.trash_items (workspace_id, id, root_id, parent_id, relation, kind,"
-		"  category, resource_id, name, size_bytes, layout_id, data, deleted_at, deleted_by, expires_at)"
-		" SELECT workspace_id, id, root_id, parent_id, relation, kind, category, resource_id, name,"
-		"  size_bytes, layout_id, data, $13, $14, $15"
-		" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-		"  AS i (workspace_id, id, root_id, parent_id, relation, kind, category, resource_id, name,"
-		"   size_bytes, layout_id, data)",
-};
-
-static Statement insert_chunk = {
-	.types = "uuid, uuid, uuid, oid, uuid, integer, bytea",
-	.sql = "INSERT INTO account_data.trash_chunks"
-		   "  (workspace_id, item_id, id, relation, layout_id, row_count, data)"
-		   " VALUES ($1, $2, $3, $4, $5, $6, $7)",
 };
 
 static Statement update_items = {
@@ -158,101 +160,73 @@ void
 TrashWriteChunk(TrashWriter *writer, const Shape *shape, TrashChunk *chunk)
 {
 	const TrashItem *item = &writer->items[chunk->item];
-	bytea *data;
+	NullableDatum data;
 	pg_uuid_t id;
-	NullableDatum args[7];
 
 	if (chunk->row_count == 0)
 		return;
 	UuidNew(&id);
-	data = palloc(VARHDRSZ + chunk->data.len);
-	SET_VARSIZE(data, VARHDRSZ + chunk->data.len);
-	memcpy(VARDATA(data), chunk->data.data, chunk->data.len);
-	args[0] = ArgUuid(&item->workspace_id);
-	args[1] = ArgUuid(&item->id);
-	args[2] = ArgUuid(&id);
-	args[3] = ArgDatum(ObjectIdGetDatum(shape->relid));
-	args[4] = ArgUuid(&shape->layout->id);
-	args[5] = ArgDatum(Int32GetDatum(chunk->row_count));
-	args[6] = ArgPointer(data);
-	QueryRun(&insert_chunk, args);
+	data = ArgBytes(chunk->data.data, chunk->data.len);
+	InsertRow("trash_chunks",
+			  (NullableDatum[]){
+				  ArgUuid(&item->workspace_id),
+				  ArgUuid(&item->id),
+				  ArgUuid(&id),
+				  ArgDatum(ObjectIdGetDatum(shape->relid)),
+				  ArgUuid(&shape->layout->id),
+				  ArgDatum(Int32GetDatum(chunk->row_count)),
+				  data,
+			  },
+			  7);
 	TrashTouch(writer, chunk->item, chunk->row_count, 0);
-	pfree(data);
+	pfree(DatumGetPointer(data.value));
 	resetStringInfo(&chunk->data);
 	chunk->row_count = 0;
 }
 
-static NullableDatum
-ArrayArg(Datum *values, bool *nulls, int n, Oid type)
+static void
+FillItem(const TrashWriter *writer, TrashRow *row, NullableDatum *columns)
 {
-	int dims[1] = {n};
-	int bounds[1] = {1};
-	int16 len;
-	bool byval;
-	char align;
+	const Principal *p = PrincipalCurrent();
 
-	get_typlenbyvalalign(type, &len, &byval, &align);
-	return ArgPointer(construct_md_array(values, nulls, 1, dims, bounds, type, len, byval, align));
-}
-
-/* The column of trash_items that stands at number in insert_items. */
-static Datum
-RowColumn(TrashRow *row, int number, bool *isnull)
-{
-	*isnull = (number == 3 && row->is_root) || (number == 8 && row->name == NULL);
-	if (*isnull)
-		return (Datum) 0;
-	switch (number)
-	{
-		case 0:
-			return UUIDPGetDatum(&row->workspace_id);
-		case 1:
-			return UUIDPGetDatum(&row->id);
-		case 2:
-			return UUIDPGetDatum(&row->root_id);
-		case 3:
-			return UUIDPGetDatum(&row->parent_id);
-		case 4:
-			return ObjectIdGetDatum(row->shape->relid);
-		case 5:
-			return CStringGetTextDatum(row->shape->kind);
-		case 6:
-			return CStringGetTextDatum(row->shape->category);
-		case 7:
-			return CStringGetTextDatum(row->resource_id);
-		case 8:
-			return CStringGetTextDatum(row->name);
-		case 9:
-			return Int64GetDatum(row->size);
-		case 10:
-			return UUIDPGetDatum(&row->shape->layout->id);
-		default:
-			return PointerGetDatum(row->data);
-	}
+	columns[ITEM_WORKSPACE_ID] = ArgUuid(&row->workspace_id);
+	columns[ITEM_ID] = ArgUuid(&row->id);
+	columns[ITEM_ROOT_ID] = ArgUuid(&row->root_id);
+	columns[ITEM_PARENT_ID] = row->is_root ? ArgNull() : ArgUuid(&row->parent_id);
+	columns[ITEM_RELATION] = ArgDatum(ObjectIdGetDatum(row->shape->relid));
+	columns[ITEM_KIND] = ArgText(row->shape->kind);
+	columns[ITEM_CATEGORY] = ArgText(row->shape->category);
+	columns[ITEM_RESOURCE_ID] = ArgText(row->resource_id);
+	columns[ITEM_NAME] = ArgText(row->name);
+	columns[ITEM_SIZE_BYTES] = ArgDatum(Int64GetDatum(row->size));
+	columns[ITEM_DELETED_AT] = ArgTime(writer->at);
+	columns[ITEM_DELETED_BY] = p == NULL ? ArgNull() : ArgUuid(&p->actor_id);
+	columns[ITEM_EXPIRES_AT] = ArgTime(writer->at +
+									   (TimestampTz) account_trash_retention * USECS_PER_SEC);
+	columns[ITEM_CHILDREN] = columns[ITEM_CHILD_BYTES] = ArgDatum(Int64GetDatum(0));
+	columns[ITEM_LAYOUT_ID] = ArgUuid(&row->shape->layout->id);
+	columns[ITEM_DATA] = ArgPointer(row->data);
 }
 
 static void
 WriteItems(TrashWriter *writer)
 {
-	static const Oid types[ROW_COLUMNS + 1] = {UUIDOID, UUIDOID, UUIDOID, UUIDOID,
-											   OIDOID,	TEXTOID, TEXTOID, TEXTOID,
-											   TEXTOID, INT8OID, UUIDOID, BYTEAOID};
-	const Principal *p = PrincipalCurrent();
-	TimestampTz expires_at = writer->at + (TimestampTz) account_trash_retention * USECS_PER_SEC;
-	NullableDatum args[ROW_COLUMNS + 4];
-	Datum values[TRASH_ROWS];
-	bool nulls[TRASH_ROWS];
+	NullableDatum *rows = palloc(sizeof(NullableDatum) * writer->nrows * ITEM_COLUMNS);
 
-	for (int column = 0; column <= ROW_COLUMNS; column++)
-	{
-		for (int i = 0; i < writer->nrows; i++)
-			values[i] = RowColumn(&writer->rows[i], column, &nulls[i]);
-		args[column] = ArrayArg(values, nulls, writer->nrows, types[column]);
-	}
-	args[ROW_COLUMNS + 1] = ArgTime(writer->at);
-	args[ROW_COLUMNS + 2] = p == NULL ? ArgNull() : ArgUuid(&p->actor_id);
-	args[ROW_COLUMNS + 3] = ArgTime(expires_at);
-	QueryRun(&insert_items, args);
+	for (int i = 0; i < writer->nrows; i++)
+		FillItem(writer, &writer->rows[i], rows + i * ITEM_COLUMNS);
+	InsertRows("trash_items", rows, writer->nrows, ITEM_COLUMNS);
+}
+
+static NullableDatum
+ArrayArg(Datum *values, int n, Oid type)
+{
+	int16 len;
+	bool byval;
+	char align;
+
+	get_typlenbyvalalign(type, &len, &byval, &align);
+	return ArgPointer(construct_array(values, n, type, len, byval, align));
 }
 
 /* Adds what went with each touched item to it and to those above it. */
@@ -307,10 +281,10 @@ UpdateItems(TrashWriter *writer)
 			item->children = item->bytes = 0;
 			item->is_changed = false;
 		}
-		args[0] = ArrayArg(columns[0], NULL, n, UUIDOID);
-		args[1] = ArrayArg(columns[1], NULL, n, UUIDOID);
-		args[2] = ArrayArg(columns[2], NULL, n, INT8OID);
-		args[3] = ArrayArg(columns[3], NULL, n, INT8OID);
+		args[0] = ArrayArg(columns[0], n, UUIDOID);
+		args[1] = ArrayArg(columns[1], n, UUIDOID);
+		args[2] = ArrayArg(columns[2], n, INT8OID);
+		args[3] = ArrayArg(columns[3], n, INT8OID);
 		QueryRun(&update_items, args);
 	}
 }

@@ -33,6 +33,9 @@ WatchBegin(MemoryContext memory, const Shape *shape, const char *action, int64 e
 	watch->shape = shape;
 	watch->action = action;
 	watch->is_summed = expected > account_activity_row_limit;
+	watch->room = expected < 0 || expected > EVENT_MANY ? EVENT_MANY : Max((int) expected, 1);
+	watch->events = MemoryContextAlloc(memory, sizeof(Event) * watch->room);
+	watch->workspaces = MemoryContextAlloc(memory, sizeof(pg_uuid_t) * watch->room);
 	watch->rest.memory = memory;
 	return watch;
 }
@@ -81,7 +84,7 @@ WatchNote(Watch *watch, const pg_uuid_t *workspace_id, const char *resource_id, 
 					 .has_image = metadata != NULL};
 	watch->waiting++;
 	MemoryContextSwitchTo(old);
-	if (watch->waiting == EVENT_MANY)
+	if (watch->waiting == watch->room)
 		WriteWaiting(watch);
 }
 

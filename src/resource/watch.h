@@ -21,9 +21,10 @@ typedef struct Watch
 	const Shape *shape;
 	const char *action;
 	int64 seen;
-	Event events[EVENT_MANY];
-	pg_uuid_t workspaces[EVENT_MANY];
+	Event *events;
+	pg_uuid_t *workspaces;
 	int waiting;
+	int room;		/* how many events fit, EVENT_MANY at most */
 	bool is_summed; /* too many are coming */
 	Tallies rest;	/* rows without an event of their own */
 } Watch;

@@ -243,42 +243,6 @@ account_provision_enterprise(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* The people of a workspace and what each is to be told, copied to where it lasts. */
-typedef struct Notices
-{
-	MemoryContext memory;
-	List *recipients;
-	List *payloads;
-} Notices;
-
-static void
-CollectNotice(const NullableDatum *row, void *state)
-{
-	Notices *notices = state;
-	MemoryContext old = MemoryContextSwitchTo(notices->memory);
-
-	notices->recipients = lappend(notices->recipients, TextDatumGetCString(row[0].value));
-	notices->payloads = lappend(notices->payloads, TextDatumGetCString(row[1].value));
-	MemoryContextSwitchTo(old);
-}
-
-static void
-TellPeople(const pg_uuid_t *workspace_id)
-{
-	Notices notices = {.memory = CurrentMemoryContext};
-	NullableDatum args[1] = {ArgUuid(workspace_id)};
-	ListCell *recipient;
-	ListCell *payload;
-
-	QueryEach(&people_of, args, 2, CollectNotice, &notices);
-	forboth(recipient, notices.recipients, payload, notices.payloads)
-		OutboxSend(&(Message){.kind = "notice",
-							  .channel = "email",
-							  .recipient = lfirst(recipient),
-							  .workspace_id = workspace_id,
-							  .payload = lfirst(payload)});
-}
-
 /* Records one subscription whose time is over; false when there is none. */
 static bool
 NoteEnd(void)
@@ -291,7 +255,7 @@ NoteEnd(void)
 		return false;
 	if (!SubscriptionLock(DatumGetUUIDP(row[0].value), &s))
 		return false;
-	TellPeople(&s.workspace_id);
+	OutboxNotices(&people_of, &s.workspace_id);
 	SubscriptionEvent(&s, "ended", NULL);
 	return true;
 }

@@ -14,6 +14,7 @@
 #include "base/errors.h"
 #include "base/query.h"
 #include "base/uuid.h"
+#include "credit/auto_top_up.h"
 #include "people/username.h"
 #include "workspace/member.h"
 #include "workspace/subscription.h"
@@ -111,6 +112,7 @@ account_delete_team(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_ACCOUNT_WRONG_STATE), errmsg("team still has other members"),
 				 errhint("Remove them first, or transfer the team to one of them.")));
 	SubscriptionStop(&team.id);
+	AutoTopUpStop(&team.id);
 	WriteEvent(&team.id, team.name, "deleted");
 	QueryRun(&delete_team, args);
 	PG_RETURN_VOID();

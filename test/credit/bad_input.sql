@@ -34,10 +34,13 @@ SELECT throws_ok('SELECT account.' || call, '22023', NULL, call)
   FROM unnest(ARRAY['charge(1, $$x$$, $$k$$, NULL)', 'charge(1, $$x$$, $$k$$, $$$$)', 'charge(1, $$x$$, $$k$$, details => NULL)',
     'charge(1, $$x$$, $$k$$, details => $$[]$$)', 'charge(1, $$x$$, $$k$$, details => $$7$$)', 'charge(1, repeat($$x$$, 1001), $$k$$)',
     'charge(1, $$x$$, $$k$$, allow_negative => NULL)', 'charge(1, $$x$$, $$k$$, details => jsonb_build_object($$a$$, repeat($$x$$, 20000)))',
-    'hold(1, $$x$$, $$k$$, $$0$$)', 'hold(1, $$x$$, $$k$$, $$-1 day$$)', 'hold(1, $$x$$, $$k$$, NULL)', 'settle(NULL, 1)', 'release(NULL)', 'refund(NULL)',
+    'hold(1, $$x$$, $$k$$, $$0$$)', 'hold(1, $$x$$, $$k$$, $$-1 day$$)', 'hold(1, $$x$$, $$k$$, NULL)', 'hold(1, $$x$$, $$k$$, $$101 years$$)',
+    'hold(1, $$x$$, $$k$$, $$-178000000 years$$)', 'hold(1, $$x$$, $$k$$, $$2147483647 days$$)', 'create_promo_code($$x-1$$, 1, lasts => $$101 years$$)',
+    'create_promo_code($$x-1$$, 1, lasts => $$0$$)', 'create_promo_code($$x-1$$, 1, lasts => $$-1 day$$)', 'create_promo_code($$x-1$$, 1, lasts => $$1 month -30 days$$)', 'create_promo_code($$x-1$$, 1, lasts => $$178000000 years$$)', 'settle(NULL, 1)', 'release(NULL)', 'refund(NULL)',
     'charge_many(NULL)', 'usage_report(now(), NULL)', 'usage_report(now(), now() - interval $$1 s$$)', 'usage_report($$-infinity$$, now())',
     'usage_report(now(), now(), $$minute$$)', 'usage_report($$1900-01-01$$, now(), $$hour$$)', 'usage_report(now(), now(), NULL)',
     'usage_total(now(), now() - interval $$1 s$$)', 'balance_at(NULL, now())']) call;
+SELECT lives_ok($$SELECT account.create_promo_code('long', 1, lasts => '100 years')$$, 'a hundred years are not too many');
 SELECT throws_ok(format('SELECT account.settle(%L, 1)', gen_random_uuid()), 'P0002', NULL, 'a hold that is none');
 
 SELECT is((SELECT count(*) - 1 FROM account.transactions), :seq::bigint, 'nothing of all this was written');

@@ -53,7 +53,7 @@ SELECT matches(pg_temp.tamper(:'ada', format('DELETE FROM account_data.transacti
 SELECT matches(pg_temp.tamper(:'ada', format('DELETE FROM account_data.transactions WHERE workspace_id = %L AND seq > %s', :'ada', :c1)), 'end with', 'found: the end cut off');
 SELECT isnt(pg_temp.tamper(:'ada', format('UPDATE account_data.%s WHERE workspace_id = %L', edit, :'ada')), '', 'found: ' || edit)
   FROM unnest(ARRAY['wallets SET cash_micros = cash_micros + 1', 'wallets SET last_seq = last_seq + 1', $$wallets SET head = sha256('')$$,
-    'wallets SET reserved_micros = reserved_micros - 1', 'grants SET remaining_micros = remaining_micros - 1, reserved_micros = reserved_micros - 1',
+    'wallets SET reserved_micros = reserved_micros - 1', 'wallets SET top_up_below_micros = 9223372036854775807', 'grants SET remaining_micros = remaining_micros - 1, reserved_micros = reserved_micros - 1',
     'grants SET reserved_micros = reserved_micros - 1', 'holds SET held_micros = held_micros - 1', 'holds SET grant_micros[1] = 1']) edit;
 
 -- Erasing what people wrote leaves the chain whole.

@@ -48,6 +48,8 @@ SELECT account.act_as(id, '$team') FROM account_data.users WHERE username = 'olg
 SELECT key FROM service, account.create_api_key('ci', scopes => '{a:*}', allowed_ips => '{10.0.0.0/8}', service_account_id => account);
 COMMIT;
 SQL
+sql($node, as_person('maria', q(SELECT account.add_payment_method('stripe', 'pm_1', 'visa', '4242', 12, 2030),
+	account.set_billing_address('{"city": "Lyon"}'), account.set_auto_top_up(true, 30000000))));
 my $token = sql($node, "SELECT token FROM account_data.users u, account.open_session(u.id) WHERE username = 'maria'");
 sql($node, "BEGIN; SELECT account.authenticate('$key{current}'); COMMIT");
 
@@ -97,7 +99,7 @@ SQL
 	return;
 }
 
-# Whether sealing, opening and following a change of role work.
+# Whether sealing, opening, paying and following a change of role work.
 sub lives
 {
 	my ($on, $database, $what) = @_;
@@ -113,6 +115,10 @@ SELECT key FROM account.create_api_key('of pete');
 COMMIT;
 SQL
 	is(holds($on, $new, $database), 'editor', "$what: a key has its maker's role");
+	is(sql($on, <<'SQL', $database), 'auto_top_up|t', "$what: what was asked of the processor can be confirmed, and proven");
+SELECT type, (SELECT bool_and(ok) FROM account.verify_ledger())
+	FROM account.confirm_payment((SELECT id FROM account_data.payments WHERE status = 'pending'), 'pi_1');
+SQL
 	sql($on, "UPDATE account_data.members SET role = 'viewer' WHERE workspace_id = '$team' AND role = 'editor'", $database);
 	is(holds($on, $new, $database), 'viewer', "$what: and follows it");
 	sql($on, "DELETE FROM account_data.members WHERE workspace_id = '$team' AND role = 'viewer'", $database);

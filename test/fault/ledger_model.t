@@ -20,7 +20,7 @@ check_outputs($node, "seed $seed", @running);
 check_ledgers($node, "seed $seed");
 
 note sql($node, 'SELECT type, count(*) FROM account_data.transactions GROUP BY 1 ORDER BY 1');
-is(sql($node, "SELECT array_agg(DISTINCT type) @> '{usage,refund,expiry,hold,settle,release,promo,purchase,adjustment}' FROM account_data.transactions"),
+is(sql($node, "SELECT array_agg(DISTINCT type) @> '{usage,refund,expiry,hold,settle,release,promo,purchase,adjustment,auto_top_up,auto_top_up_failed}' FROM account_data.transactions"),
 	't', "seed $seed: all there is to do was done");
 
 # Once all is over and posted, nothing is reserved by what has expired.

@@ -71,6 +71,8 @@ $secret{"password $_"} = $password{$_} foreach keys %password;
 ($secret{'unknown token'} = $token) =~ tr/0-7/1-70/;
 ($secret{'invite token'} = $secret{'unknown token'}) =~ s/^us_/ui_/;
 $secret{'key that is too long'} = $key{current} . 'feed';
+$secret{'card number'} = '6011000990139424';
+$secret{'card number in groups'} = '6011 0009 9013 9424';
 
 # Using them: as parameters, errors included
 
@@ -107,6 +109,12 @@ foreach my $argument ("'abcd', 'x', 'us'", "'ab', 'x\@example.com', 'us'", "'mar
 ok(!bound("SELECT account.sign_up('abcd', 'x\@example.com', 'us', password => :p);", p => $password{short}),
 	'a short password fails');
 
+foreach my $number ('card number', 'card number in groups')
+{
+	ok(!bound("SELECT account.$_;", n => $secret{$number}), "$_ fails with a $number")
+	  foreach "add_payment_method('stripe', :n, 'visa', '4242', 1, 2030)", "set_billing_address(jsonb_build_object('name', (:n)::text))";
+}
+
 # Given as literals they stand in statements; what refuses them keeps the statement out of the log.
 foreach my $call (
 	"authenticate('$secret{'mistyped key'}')", "authenticate('$key{revoked}')",
@@ -115,7 +123,11 @@ foreach my $call (
 	"resume_session('$secret{'unknown token'}')", "accept_invite('$secret{'invite token'}')",
 	"sign_up('abcd', 'x', 'us', password => '$password{olga}')",
 	"sign_up('maria', 'x\@example.com', 'us', password => '$password{olga}')",
-	"sign_up('abcd', 'x\@example.com', 'us', password => '$password{short}')")
+	"sign_up('abcd', 'x\@example.com', 'us', password => '$password{short}')",
+	"add_payment_method('stripe', '$secret{'card number'}', 'visa', '4242', 1, 2030)",
+	"add_payment_method('stripe', 'pm_1', 'visa', '$secret{'card number in groups'}', 1, 2030)",
+	"set_billing_address('{\"name\": \"$secret{'card number'}\"}')",
+	"set_billing_address('{\"$secret{'card number in groups'}\": \"x\"}')")
 {
 	my $error = error_of($node, "SELECT account.$call");
 	like($error, qr/^(?:28000|22023|23505)/, 'a call with a literal is refused: ' . $error =~ s/\n.*//sr);

@@ -17,6 +17,16 @@ my $wallets = 4;
 # What a client may be told: not enough, wrong state, another request under the key, gone, try again, failed before.
 my %expected = map { $_ => 1 } qw(PT402 55000 22023 P0002 40001 40P01 25P02 3B001);
 
+# Wallets with less than their threshold that have not asked for a top-up, or have asked twice.
+my $unasked = q{SELECT 'bad top-up', w.workspace_id, top_up_below_micros, is_enabled, failures, pending
+	FROM account_data.wallets w LEFT JOIN account_data.auto_top_ups a USING (workspace_id),
+	LATERAL (SELECT count(*) AS pending FROM account_data.payments p
+		WHERE p.workspace_id = w.workspace_id AND type = 'auto_top_up' AND status = 'pending') p
+	WHERE pending > 1
+		OR top_up_below_micros <> CASE WHEN is_enabled AND pending = 0 AND retry_at IS NULL THEN threshold_micros ELSE -9223372036854775808 END
+		OR cash_micros + promotional_micros - debt_micros - reserved_micros < top_up_below_micros
+		OR is_enabled AND (failures > 2 OR retry_at < next_due_at);};
+
 sub make_wallets
 {
 	my ($node) = @_;
@@ -41,6 +51,7 @@ sub step
 	my $soon = sprintf q{statement_timestamp() + interval '%d ms'}, 1 + int rand 120;
 	my $ack = q{SELECT 'ack', idempotency_key, seq FROM};
 	my $negative = rand() < .1 ? 'true' : 'false';
+	my $reported = q{(SELECT id FROM account.payments WHERE type = 'auto_top_up' ORDER BY created_at DESC OFFSET } . int(rand 3) . ' LIMIT 1)';
 	my @calls = (
 		([ 26, "$ack account.charge($amount, 'work', '$key', allow_negative => $negative);" ]),
 		([ 5, "$ack account.charge_many(ARRAY[" . join(',', map { "($amount, 'batch', '$key-$_', NULL, NULL, $negative)" } 1 .. 1 + int rand 5)
@@ -55,6 +66,13 @@ sub step
 		([ 5, "$ack account.grant_credits($ws, $amount * 2, 'purchase', '$key');" ]),
 		([ 4, "$ack account.adjust_credits($ws, " . (rand() < .5 ? '-' : '') . "$amount, 'count', '$key');" ]),
 		([ 3, 'SELECT account.expire_credits();' ]),
+		([ 4, $unasked ]),
+		([ 4, "$ack account.charge((SELECT greatest(available_micros - $amount, 1) FROM account.balance), 'nearly all', '$key-all');" ]),
+		([ 4, 'SELECT account.set_auto_top_up(' . (rand() < .9 ? 'true' : 'false') . ", $amount * 2, 5000000);" ]),
+		([ 4, "$ack account.confirm_payment($reported, 'pi');" ]),
+		([ 4, "SELECT account.fail_payment($reported, 'declined');" ]),
+		([ 2, "WITH w AS (UPDATE account_data.wallets SET next_due_at = '-infinity' WHERE workspace_id = $ws RETURNING workspace_id)"
+				. ' UPDATE account_data.auto_top_ups a SET retry_at = now() FROM w WHERE a.workspace_id = w.workspace_id AND retry_at IS NOT NULL;' ]),
 		([ 3, q{SELECT 'bad balance' FROM account.balance WHERE total_micros <> cash_micros + promotional_micros - debt_micros;} ]),
 		([ 2, 'SELECT account.balance_at(account.current_workspace_id(), clock_timestamp());' ]),
 		([ 3, "SELECT FROM account.act_as((SELECT user_id FROM people WHERE n = " . (1 + int rand $wallets) . "), is_local => false);" ]));
@@ -145,7 +163,7 @@ sub acknowledged
 		elsif ($is_ending && $line eq 'COMMIT') { push @known, splice @open }
 		elsif ($line =~ /^ack (\S+) (\d+)$/) { push @{ $in_transaction ? \@open : \@known }, [ $1, $2 ] }
 		elsif ($line =~ /ERROR:\s+(\w{5})$/) { $on_error->($1) }
-		elsif ($line =~ /bad balance/) { $on_error->($line) }
+		elsif ($line =~ /^bad /) { $on_error->($line) }
 	}
 	return @known;
 }
@@ -199,6 +217,14 @@ SQL
 SELECT * FROM (SELECT *, sum(reserved_micros) OVER (PARTITION BY workspace_id ORDER BY seq) AS reserved
 	FROM account_data.transactions) t
 	WHERE type IN ('usage', 'hold') AND request IS DISTINCT FROM 'allow_negative' AND balance_after_micros < reserved
+SQL
+	is(sql($node, $unasked), '', "$label: a top-up is asked for when less than the threshold is available, and one at a time");
+	is(sql($node, <<'SQL'), '', "$label: a payment that is confirmed brought its cash, once; one that failed, none");
+SELECT p.*, t.* FROM account_data.payments p,
+	LATERAL (SELECT count(*) FILTER (WHERE type = p.type AND amount_micros = p.amount_micros) AS brought,
+		count(*) FILTER (WHERE type = 'auto_top_up_failed' AND amount_micros = 0) AS failed
+		FROM account_data.transactions t WHERE t.workspace_id = p.workspace_id AND t.reference_id = p.id AND type <> 'refund') t
+	WHERE brought <> (status = 'confirmed')::int OR failed > 1 OR status = 'failed' AND failed = 0
 SQL
 	return;
 }

@@ -132,27 +132,32 @@ static Statement forget_all = {
 		   " DELETE FROM account_data.trash_items WHERE workspace_id = $1",
 };
 
-/* Whole deletions whose time is over, until they come to the number of rows. */
+/*
+ * Whole deletions whose time is over, until they come to the number of rows.
+ * Most items took nothing along, and then nothing is looked for.
+ */
+#define ITEM "workspace_id, id, kind, resource_id, deleted_at, children"
 static Statement forget_expired = {
 	.types = "timestamptz, bigint",
 	.by_index = true,
 	.sql =
 		"WITH due AS MATERIALIZED ("
-		"  SELECT workspace_id, id, children, expires_at FROM account_data.trash_items"
+		"  SELECT " ITEM ", expires_at FROM account_data.trash_items"
 		"   WHERE expires_at <= $1 AND parent_id IS NULL"
 		"   ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED),"
 		" root AS MATERIALIZED ("
-		"  SELECT workspace_id, id FROM ("
-		"   SELECT workspace_id, id, coalesce(sum(children + 1) OVER (ORDER BY expires_at, id"
+		"  SELECT " ITEM " FROM ("
+		"   SELECT " ITEM ", coalesce(sum(children + 1) OVER (ORDER BY expires_at, id"
 		"    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before FROM due) counted"
 		"  WHERE before < $2),"
-		" below AS MATERIALIZED ("
-		"  SELECT i.workspace_id, i.id, i.kind, i.resource_id, i.deleted_at"
+		" below AS MATERIALIZED (SELECT " ITEM " FROM root UNION ALL"
+		"  SELECT i.workspace_id, i.id, i.kind, i.resource_id, i.deleted_at, i.children"
 		"   FROM root r JOIN account_data.trash_items i"
-		"   ON i.workspace_id = r.workspace_id AND i.root_id = r.id)," REDACT(
+		"    ON i.workspace_id = r.workspace_id AND i.root_id = r.id AND i.id <> r.id"
+		"   WHERE r.children > 0)," REDACT(
 			"below x") ", forgotten AS (" FORGET_IMAGES "),"
 					   " chunk AS (DELETE FROM account_data.trash_chunks c USING below b"
-					   "   WHERE c.workspace_id = b.workspace_id AND c.item_id = b.id),"
+					   "   WHERE c.workspace_id = b.workspace_id AND c.item_id = b.id AND b.children > 0),"
 					   " item AS (DELETE FROM account_data.trash_items i USING below b"
 					   "   WHERE i.workspace_id = b.workspace_id AND i.id = b.id"
 					   "   RETURNING i.workspace_id, i.category, i.size_bytes)"

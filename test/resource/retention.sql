@@ -35,8 +35,8 @@ SELECT is(account.purge_activity(), 0::bigint, 'then there is nothing to do');
 SELECT results_eq(format('SELECT is_intact, links, events, problem, pruned_through FROM account.verify_activity(%L)', :'plain'),
     'VALUES (true, 2::bigint, 3::bigint, NULL::text, 3::bigint)', 'what is left is intact, a transaction stays whole');
 SELECT is((SELECT count(*) FROM account_data.event_links WHERE workspace_id = :'plain'), 3::bigint, 'of the links that went the last is kept');
-SELECT is((SELECT count(*) FROM account_data.event_marks), 1::bigint, 'marks of events that are gone are gone');
-SELECT is((SELECT count(*) FROM account_data.undone_events), 1::bigint, 'so is that they were undone');
+SELECT is((SELECT count(*) FROM account_data.event_marks WHERE workspace_id = :'workspace'), 1::bigint, 'marks of events that are gone are gone');
+SELECT is((SELECT count(*) FROM account_data.undone_events WHERE workspace_id = :'workspace'), 1::bigint, 'so is that they were undone');
 
 -- tampering is still found
 CREATE FUNCTION problem(tampering text, workspace uuid) RETURNS text LANGUAGE plpgsql AS $$
@@ -59,7 +59,7 @@ SELECT is(problem($$UPDATE account_data.event_links SET digest = sha256('x') WHE
 SELECT is(problem('DELETE FROM account_data.event_links WHERE workspace_id = %L AND seq = 3', :'plain'), 'link 1 is missing', 'its absence');
 SELECT is(problem('UPDATE account_data.event_links SET pruned_at = now() WHERE workspace_id = %L AND seq = 5', :'plain'),
     'link 5 was not pruned from the beginning', 'a link said to be pruned');
-SELECT is(problem('UPDATE account_data.events SET link_id = (SELECT id FROM account_data.event_links WHERE seq = 3) WHERE workspace_id = %L AND id = '
+SELECT is(problem('UPDATE account_data.events SET link_id = (SELECT id FROM account_data.event_links WHERE workspace_id = %1$L AND seq = 3) WHERE workspace_id = %1$L AND id = '
     || quote_literal((:'ids'::uuid[])[9]), :'plain'), 'link 3 has 1 events, not 0', 'an event of a link that went');
 
 -- a chain that does not hold is left as it is

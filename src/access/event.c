@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/hashfn.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
@@ -53,6 +54,8 @@ enum
 	REDACTED_AT,
 	EVENT_COLUMNS
 };
+
+#define IMAGE_COLUMNS 3 /* of account_data.event_images */
 
 /* What events that are written together have in common. */
 typedef struct Shared
@@ -254,6 +257,32 @@ FillEvent(const Event *event, Shared *shared, pg_uuid_t *id, NullableDatum *row)
 	EventChainAdd(event->workspace_id, digest);
 }
 
+/* Where those with values of a row are found. */
+static void
+NoteImages(const Event *events, pg_uuid_t *ids, int n)
+{
+	NullableDatum *rows = palloc(sizeof(NullableDatum) * n * IMAGE_COLUMNS);
+	int count = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		NullableDatum *row = rows + count * IMAGE_COLUMNS;
+		const char *key;
+
+		if (!events[i].has_image)
+			continue;
+		key = events[i].resource_id == NULL ? events[i].resource_key
+											: UuidText(events[i].resource_id);
+		row[0] = ArgUuid(events[i].workspace_id);
+		row[1] = ArgDatum(Int64GetDatum(
+			(int64) hash_bytes_extended((const unsigned char *) key, strlen(key), 0)));
+		row[2] = ArgUuid(&ids[i]);
+		count++;
+	}
+	if (count > 0)
+		InsertRows("event_images", rows, count, IMAGE_COLUMNS);
+}
+
 /* Events of one actor, in their order. */
 void
 EventWriteMany(const Event *events, int n)
@@ -270,6 +299,7 @@ EventWriteMany(const Event *events, int n)
 	for (int i = 0; i < n; i++)
 		FillEvent(&events[i], &shared, &ids[i], rows + i * EVENT_COLUMNS);
 	InsertRows("events", rows, n, EVENT_COLUMNS);
+	NoteImages(events, ids, n);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(memory);
 }

@@ -21,6 +21,7 @@ typedef struct Event
 	const char *description;
 	const char *metadata;
 	const pg_uuid_t *user_id; /* the actor, when nobody is acting yet */
+	bool has_image;			  /* metadata has old and new values that can be put back */
 } Event;
 
 /*

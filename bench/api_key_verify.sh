@@ -9,9 +9,6 @@
 # shellcheck source=bench/api_keys.sh
 . bench/api_keys.sh
 
-# over CANDIDATE REFERENCE: the ratio between two candidates of the last interleave.
-over() { awk -v a="${ratio_of[$1]}" -v b="${ratio_of[$2]}" 'BEGIN { printf "%.2f", a / b }'; }
-
 key_database "$large"
 for clients in 1 2 8; do
 	title "a verdict from $large keys"

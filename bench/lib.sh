@@ -11,7 +11,8 @@ trap 'rm -rf "$bench_work"' EXIT
 # shellcheck disable=SC2120 # bench scripts pass options
 sql() { psql -XqAt -v ON_ERROR_STOP=1 "$@"; }
 
-read -r postmaster <"$(sql -c 'SHOW data_directory')/postmaster.pid"
+find_postmaster() { read -r postmaster <"$(sql -c 'SHOW data_directory')/postmaster.pid"; }
+find_postmaster
 
 title() { printf '\n%s\n' "$*"; }
 
@@ -154,3 +155,6 @@ goal()
 	printf 'goal  %-40s %s %s   reached %s   %s\n' "$1" "$3" "$4" "$2" "$verdict"
 	bench_line "goal: $1 $3 $4" "" "$2" "$verdict"
 }
+
+# over CANDIDATE REFERENCE: the ratio between two candidates of the last interleave.
+over() { awk -v a="${ratio_of[$1]}" -v b="${ratio_of[$2]}" 'BEGIN { printf "%.2f", a / b }'; }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# account.has_role as a row-security policy on a million rows of a thousand teams, against no policy and
-# against what people write, for a member of ten teams and of all.
+# account.has_role as a row-security policy on a million rows of a thousand teams, and the policies that
+# account.register_resource makes, against no policy and against what people write, for a member of ten teams and of all.
 # BENCH_SECONDS, BENCH_ROUNDS: longer runs. BENCH_ROWS: another size.
 # shellcheck source=bench/lib.sh
 . bench/lib.sh
@@ -10,7 +10,7 @@ rounds=${BENCH_ROUNDS:-3}
 rows=${BENCH_ROWS:-1000000}
 database=policy
 
-roles=(bench_none bench_has_role bench_any bench_in bench_exists)
+roles=(bench_none bench_has_role bench_registered bench_any bench_in bench_exists)
 
 unload()
 {
@@ -47,6 +47,7 @@ scans() # title rounds person... with PGOPTIONS set
 	title "$1"
 	for person in "${@:3}"; do
 		candidates+=("has_role, $person=$(reads scan has_role "$person")"
+			"registered, $person=$(reads scan registered "$person")"
 			"ANY (workspace_ids), $person=$(reads scan any "$person")"
 			"IN memberships, $person=$(reads scan in "$person")"
 			"EXISTS membership, $person=$(reads scan exists "$person")")
@@ -72,6 +73,7 @@ PGOPTIONS+=' -c enable_indexscan=off -c enable_indexonlyscan=off -c enable_bitma
 	scans "reading every row" "$rounds" few many
 for person in few many; do
 	goal "ns a row over no policy, $person" "$(ns_over_none "has_role, $person")" '<=' 30
+	goal "ns a row over no policy, registered, $person" "$(ns_over_none "registered, $person")" '<=' 30
 done
 
 scans "whatever plan is chosen, member of ten" "$rounds" few
@@ -81,9 +83,11 @@ for clients in 2 8; do
 	title "one row by its primary key"
 	interleave "$rounds" "$((seconds * 2))" "$clients" "no policy=$(reads pk none many)" \
 		"has_role, few=$(reads pk has_role few)" "has_role, many=$(reads pk has_role many)" \
+		"registered, few=$(reads pk registered few)" "registered, many=$(reads pk registered many)" \
 		"IN memberships, few=$(reads pk in few)"
 	for person in few many; do
 		goal "PK lookup, $person, $clients clients" "${ratio_of[has_role, $person]}" '>=' .95
+		goal "PK lookup, registered, $person, $clients clients" "${ratio_of[registered, $person]}" '>=' .95
 	done
 done
 

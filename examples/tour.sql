@@ -116,24 +116,96 @@ SELECT key AS team_key FROM account.create_api_key('ci') \gset
 COMMIT;
 
 --
--- Roles and row security: the application's own table under a policy
+-- The application's own tables, registered as resources: projects, datasets, models and what hangs
+-- on them. Row security, trash, counts and the feed come with that.
 --
 RESET ROLE;
-CREATE TABLE datasets (
-    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    workspace_id uuid NOT NULL REFERENCES account_data.workspaces (id) ON DELETE CASCADE,
-    name         text NOT NULL
-);
-CREATE INDEX ON datasets (workspace_id);
-ALTER TABLE datasets ENABLE ROW LEVEL SECURITY;
-CREATE POLICY readers ON datasets FOR SELECT USING (account.has_role(workspace_id, 'viewer'));
-CREATE POLICY writers ON datasets FOR ALL USING (account.has_role(workspace_id, 'editor'));
-GRANT ALL ON datasets TO tour_app;
+\set ECHO none
+\o /dev/null
+\i examples/vision.sql
+\o
+\set ECHO all
+GRANT USAGE ON SCHEMA vision TO tour_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA vision TO tour_app;
 SET ROLE tour_app;
+SET search_path = vision;
 
+-- Bob's job makes a project with a dataset and two trained models.
 BEGIN;
-SELECT role FROM account.authenticate(:'team_key');
-INSERT INTO datasets (workspace_id, name) VALUES (account.current_workspace_id(), 'street signs');
+SELECT role, account.current_workspace_id() AS workspace_id FROM account.authenticate(:'team_key') \gset
+INSERT INTO projects (workspace_id, name) VALUES (:'workspace_id', 'Street signs') RETURNING id AS project_id \gset
+INSERT INTO datasets (workspace_id, project_id, name, task, classes)
+    VALUES (:'workspace_id', :'project_id', 'signs-2026', 'detect', '{stop,yield,limit}') RETURNING id AS dataset_id \gset
+INSERT INTO images (workspace_id, dataset_id, split, file_name, sha256, width, height, bytes)
+    SELECT :'workspace_id', :'dataset_id', CASE WHEN n % 5 = 0 THEN 'val' ELSE 'train' END, format('%s.jpg', n),
+           sha256(n::text::bytea), 1280, 720, 200000
+      FROM generate_series(1, 50) n;
+INSERT INTO annotations (workspace_id, image_id, class, bounds)
+    SELECT workspace_id, id, id % 3, box(point(10, 20), point(110, 90)) FROM images;
+UPDATE datasets SET bytes = (SELECT sum(bytes) FROM images WHERE dataset_id = datasets.id) WHERE id = :'dataset_id';
+INSERT INTO models (workspace_id, project_id, trained_on, made_by, name, base, bytes)
+    SELECT :'workspace_id', :'project_id', :'dataset_id', account.current_user_id(), name, base, bytes
+      FROM (VALUES ('baseline', 'yolo11n.pt', 5400000), ('large', 'yolo11x.pt', 114000000)) m (name, base, bytes);
+INSERT INTO epochs (workspace_id, model_id, epoch, box_loss, map50, seconds)
+    SELECT m.workspace_id, m.id, n, 2.0 / n, 1 - 0.6 / n, 42 FROM models m, generate_series(1, 100) n;
+SELECT account.log_event('training', 'completed', resource_name => 'large', description => '100 epochs');
+COMMIT;
+
+-- What the workspace stores is known without reading a table of the application.
+BEGIN;
+SELECT role FROM account.act_as(:'alice', :'team');
+SELECT kind, name, pg_size_pretty(size) AS size, in_trash FROM account.largest_items();
+SELECT pg_size_pretty(used) AS used, pg_size_pretty(max_value) AS allowed, status, categories FROM account.storage \gx
+COMMIT;
+
+--
+-- A plain DELETE is the trash, and all of it comes back
+--
+BEGIN;
+SELECT role FROM account.act_as(:'alice', :'team');
+DELETE FROM projects WHERE name = 'Street signs' RETURNING name;
+SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM models) AS models, (SELECT count(*) FROM epochs) AS epochs;
+SELECT t.kind, t.name, t.children, pg_size_pretty(t.size) AS size, p.name AS went_with, t.expires_at - t.deleted_at AS kept_for
+  FROM account.trash t LEFT JOIN account.trash p ON p.id = t.parent ORDER BY t.kind DESC, t.name;
+-- the name is free at once
+INSERT INTO projects (workspace_id, name) VALUES (:'team', 'Street signs');
+COMMIT;
+
+-- One model alone: its project is gone, so it stands on its own. Its history comes with it.
+BEGIN;
+SELECT role FROM account.act_as(:'alice', :'team');
+SELECT id AS large FROM account.trash WHERE kind = 'model' AND name = 'large' \gset
+SELECT * FROM account.restore_plan(:'large');
+SELECT account.restore(:'large');
+SELECT name, project_id IS NULL AS alone, (SELECT count(*) FROM epochs e WHERE e.model_id = m.id) AS epochs FROM models m;
+
+-- Then the project with the rest; its name is taken, so it gets another.
+SELECT id AS project FROM account.trash WHERE kind = 'project' \gset
+SAVEPOINT before_trying;
+SELECT account.restore(:'project');
+ROLLBACK TO before_trying;
+SELECT account.restore(:'project', 'Street signs, again');
+SELECT p.name, d.name AS dataset, d.classes, m.name AS model, m.trained_on = d.id AS trained_on_it,
+       (SELECT count(*) FROM images i WHERE i.dataset_id = d.id) AS images
+  FROM projects p JOIN datasets d ON d.project_id = p.id JOIN models m ON m.project_id = p.id;
+SELECT count(*) AS left_in_the_trash FROM account.trash;
+COMMIT;
+
+--
+-- The feed, and undoing an update
+--
+BEGIN;
+SELECT role FROM account.act_as(:'alice', :'team');
+UPDATE models SET name = 'extra large', settings = '{"imgsz": 1280}' WHERE name = 'large';
+SELECT id AS renamed, metadata FROM account.activity_page(resource_type => 'model', action => 'updated', page_size => 1) \gset
+SELECT jsonb_pretty(:'metadata') AS changed;
+SELECT account.undo(:'renamed');
+SELECT name, settings FROM models WHERE project_id IS NULL;
+SAVEPOINT before_trying;
+SELECT account.undo(:'renamed');
+ROLLBACK TO before_trying;
+SELECT actor, via, resource_type, action, resource_name FROM account.activity_page(page_size => 12);
+SELECT resource_type, resource_name, description FROM account.activity_page(search => 'LARGE', resource_type => 'training');
 COMMIT;
 
 -- Alice makes Bob a viewer: his key follows at commit, nothing is cached for a minute.
@@ -144,7 +216,7 @@ COMMIT;
 BEGIN;
 SELECT role FROM account.authenticate(:'team_key');
 SELECT name FROM datasets;
-INSERT INTO datasets (workspace_id, name) VALUES (account.current_workspace_id(), 'more signs');
+INSERT INTO projects (workspace_id, name) VALUES (account.current_workspace_id(), 'More signs');
 ROLLBACK;
 
 -- He leaves; the key is dead, what was made stays with the team.

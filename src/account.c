@@ -22,6 +22,7 @@
 #include "base/keyring.h"
 #include "base/lookup.h"
 #include "people/user.h"
+#include "resource/retention.h"
 #include "resource/shape.h"
 #include "resource/trash.h"
 #include "resource/watch.h"
@@ -48,5 +49,6 @@ _PG_init(void)
 	ShapeInit();
 	TrashInit();
 	WatchInit();
+	RetentionInit();
 	MarkGUCPrefixReserved("account");
 }

@@ -1,4 +1,4 @@
-# Every file of examples/ prints exactly what expected/ says a reader will see.
+# Each example that expected/ has an output of prints exactly that: what a reader will see.
 use strict;
 use warnings;
 
@@ -8,7 +8,7 @@ use File::Path qw(make_path);
 use PgRegress;
 use Test::More;
 
-my @examples = chosen('regress', map { basename($_, '.sql') } sort glob 'examples/*.sql');
+my @examples = chosen('regress', map { basename($_, '.out') } sort glob 'expected/*.out');
 plan skip_all => 'no example' if !@examples;
 
 # pg_regress looks for sql/ and expected/ side by side.

@@ -15,7 +15,7 @@ cmd_lint()
 
 lint_format()
 {
-	local sources=(src/**/*.[ch])
+	local sources=(src/**/*.[ch] bench/*.c)
 	((${#sources[@]})) || return 0
 	say "clang-format: ${#sources[@]} files"
 	clang-format --dry-run --Werror --ferror-limit=3 "${sources[@]}"
@@ -37,7 +37,7 @@ lint_whitespace()
 		[[ -z $(tail -c 1 "$file") ]] || { echo "$file: no newline at the end" >&2; bad=1; }
 	done < <(find . \( -name .git -o -name .dev -o -name expected -o -name corpus \) -prune -o \
 		-type f \( -name '*.[ch]' -o -name '*.sql' -o -name '*.sh' -o -name '*.t' -o -name '*.p[lm]' \
-		-o -name '*.spec' -o -name '*.md' -o -name '*.conf' -o -name '*.json' -o -name dev \
+		-o -name '*.spec' -o -name '*.mjs' -o -name '*.md' -o -name '*.conf' -o -name '*.json' -o -name dev \
 		-o -name Makefile \) -print0)
 	return $bad
 }

@@ -6,6 +6,7 @@ run_tests() # [path...]
 	local pgtap=() tap=() only=() failed=0
 	choose_tests "$@"
 	((${#pgtap[@]} + ${#tap[@]})) || die "no test in ${*:-test}"
+	[[ " ${tap[*]} " != *" test/client/"* ]] || need_node
 
 	exec 8>"$dev/test.lock"
 	flock -n 8 || die "another ./dev test runs in this checkout"
@@ -40,6 +41,7 @@ choose_tests() # [path...]
 			case $(realpath --relative-to="$top" "$file") in
 				test/fuzz/*) ;;
 				test/*.t) tap+=("${file#"$top/"}") ;;
+				test/client/*.mjs | examples/*.mjs) tap+=(test/client/client.t) ;;
 				test/race/*.spec) only+=("race_$(basename "$file" .spec)") tap+=(test/race/race.t) ;;
 				examples/*.sql) only+=("regress_$(basename "$file" .sql)") tap+=(test/regress.t) ;;
 				test/*.sql) pgtap+=("${file#"$top/"}") ;;
@@ -48,6 +50,22 @@ choose_tests() # [path...]
 	done
 	cd "$top"
 	readarray -t tap < <(((${#tap[@]} == 0)) || printf '%s\n' "${tap[@]}" | sort -u)
+}
+
+# node, and what test/client/package-lock.json names: under .dev, where every script of the built copy
+# below finds it. Installed again when that file changes.
+need_node()
+{
+	local lock=test/client/package-lock.json
+	{ command -v node && command -v npm; } >/dev/null || need_packages nodejs npm
+	[[ ! -d $dev/node_modules ]] || ! cmp -s $lock "$dev/package-lock.json" || return 0
+	say "npm ci: $lock to .dev/node_modules"
+	rm -rf "$dev/node_modules"
+	cp test/client/package.json $lock "$dev"
+	npm ci --prefix "$dev" --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null >&2 || {
+		rm -f "$dev/package-lock.json"
+		die "npm ci failed"
+	}
 }
 
 make_test_database()

@@ -44,8 +44,18 @@ CREATE POLICY in_members ON things TO bench_in
 CREATE POLICY exists_member ON things TO bench_exists
     USING (EXISTS (SELECT FROM memberships m
                     WHERE m.workspace_id = things.workspace_id AND m.user_id = account.current_user_id()));
+
+-- The same rows in a table that is a resource, under the same name for who reads that.
+CREATE SCHEMA registered;
+CREATE TABLE registered.things (LIKE things INCLUDING ALL);
+INSERT INTO registered.things SELECT * FROM things;
+SELECT account.register_resource('registered.things', 'thing', name_column => NULL) \g /dev/null
+GRANT USAGE ON SCHEMA registered TO PUBLIC;
+GRANT SELECT ON registered.things TO PUBLIC;
+ALTER ROLE bench_registered SET search_path = registered, public;
+
 SELECT account.grant_service(oid)
-  FROM pg_roles WHERE rolname ~ '^bench_(has_role|any|in|exists|none)$' \g /dev/null
+  FROM pg_roles WHERE rolname ~ '^bench_(has_role|registered|any|in|exists|none)$' \g /dev/null
 GRANT SELECT ON things, people, memberships TO PUBLIC;
 
 -- Pages that running a query touches.

@@ -27,7 +27,7 @@ COMMENT ON COLUMN account_data.events.database_role IS 'Who called, when nobody 
 COMMENT ON COLUMN account_data.events.metadata IS 'Changed columns as {"column": [old, new]}, and what else belongs to the action.';
 COMMENT ON COLUMN account_data.events.link_id IS 'The link of the chain that holds it: one for each transaction.';
 COMMENT ON COLUMN account_data.events.digest IS 'SHA-256 of all that was written of the event; it stays when its payload is erased.';
-COMMENT ON COLUMN account_data.events.redacted_at IS 'When personal content was erased from it.';
+COMMENT ON COLUMN account_data.events.redacted_at IS 'When personal content was erased from it; the names of changed columns stay.';
 
 -- Who changes an event changes its digest; who takes one away changes its
 -- link's. Links are written at the end of their transaction, one after another.
@@ -44,9 +44,20 @@ CREATE TABLE account_data.event_links (
 COMMENT ON TABLE account_data.event_links IS 'The hash chain of each workspace''s events; account.verify_activity follows it.';
 COMMENT ON COLUMN account_data.event_links.events_digest IS 'The digests of its events, hashed one after another.';
 COMMENT ON COLUMN account_data.event_links.digest IS 'SHA-256 of the link before and of this one''s events.';
-COMMENT ON COLUMN account_data.event_links.pruned_at IS 'When its events were deleted because account.activity_retention was over.';
+COMMENT ON COLUMN account_data.event_links.pruned_at IS 'When its events and all before were deleted because account.activity_retention was over; of such links the last is kept.';
+
+-- An index of events would cost every event; this costs updates that can be undone alone.
+CREATE TABLE account_data.event_images (
+    workspace_id  uuid NOT NULL,
+    resource_hash bigint NOT NULL,
+    event_id      uuid NOT NULL,
+    PRIMARY KEY (workspace_id, resource_hash, event_id)
+);
+COMMENT ON TABLE account_data.event_images IS 'Which events hold old and new values, of a resource''s row or of settings: what undo may put back, and a purge finds to redact.';
+COMMENT ON COLUMN account_data.event_images.resource_hash IS 'hashtextextended(resource_id, 0)';
 
 SELECT pg_catalog.pg_extension_config_dump('account_data.events', '');
+SELECT pg_catalog.pg_extension_config_dump('account_data.event_images', '');
 SELECT pg_catalog.pg_extension_config_dump('account_data.event_links', '');
 
 CREATE FUNCTION account_data.event_digest(workspace_id uuid, id uuid, at timestamptz, actor_kind text, actor_id uuid,

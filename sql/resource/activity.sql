@@ -41,7 +41,8 @@ CREATE VIEW account.activity WITH (security_barrier) AS
            coalesce(m.is_seen, e.id <= i.seen_through, false) AS seen,
            coalesce(m.is_archived, e.id <= i.archived_through, false) AS archived,
            CASE WHEN e.action = 'updated' AND e.at > statement_timestamp() - interval '1 hour' AND x.event_id IS NULL
-                 AND (e.resource_type = 'settings' OR EXISTS (SELECT FROM account_data.resources r WHERE r.kind = e.resource_type))
+                 AND EXISTS (SELECT FROM account_data.event_images g WHERE g.workspace_id = e.workspace_id
+                      AND g.resource_hash = hashtextextended(e.resource_id, 0) AND g.event_id = e.id)
                 THEN e.at + interval '1 hour' END AS undoable_until
       FROM account.acting() p
       JOIN account_data.events e ON e.workspace_id = p.workspace_id
@@ -97,10 +98,15 @@ COMMENT ON FUNCTION account.undo(uuid)
     IS 'Puts back what an update of settings or of a resource changed, within an hour and unless it was changed again. Needs editor; settings need admin.';
 
 CREATE FUNCTION account.verify_activity(workspace_id uuid, OUT is_intact boolean, OUT links bigint, OUT events bigint,
-    OUT digest bytea, OUT problem text)
+    OUT digest bytea, OUT problem text, OUT pruned_through bigint)
     LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'account_verify_activity';
 COMMENT ON FUNCTION account.verify_activity(uuid)
-    IS 'Whether a workspace''s events are what was written, and the first thing that is not; keep the digest elsewhere to notice a chain cut short.';
+    IS 'Whether a workspace''s events are what was written, and the first thing that is not; keep the digest elsewhere to notice a chain cut short. Links up to pruned_through went with account.activity_retention.';
+
+CREATE FUNCTION account.purge_activity(max_events bigint DEFAULT 100000)
+    RETURNS bigint LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_purge_activity';
+COMMENT ON FUNCTION account.purge_activity(bigint)
+    IS 'Deletes events older than account.activity_retention of all workspaces, about max_events a call; gives their number. Chains go on verifying. Two calls share the work.';
 
 CREATE VIEW account.storage WITH (security_barrier) AS
     SELECT t.used, l.max_value, round(100.0 * t.used / greatest(l.max_value, 1), 1) AS percent,

@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/hashfn.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
@@ -53,6 +54,16 @@ enum
 	REDACTED_AT,
 	EVENT_COLUMNS
 };
+
+#define IMAGE_COLUMNS 3 /* of account_data.event_images */
+
+/* What events that are written together have in common. */
+typedef struct Shared
+{
+	NullableDatum row[EVENT_COLUMNS];
+	StringInfoData bytes;	 /* of AT to CREDENTIAL_ID, for the digest */
+	StringInfoData digested; /* of the event at hand */
+} Shared;
 
 /* Appends a value so that no two lists of values give the same bytes. */
 static void
@@ -122,17 +133,19 @@ AppendColumn(StringInfo bytes, int column, NullableDatum value)
 	}
 }
 
+/* Columns from one up to another, which is not among them. */
 static void
-EventDigest(const NullableDatum *row, uint8 digest[CRYPTO_SHA256_LEN])
+AppendColumns(StringInfo bytes, const NullableDatum *row, int from, int to)
 {
-	StringInfoData bytes;
+	for (int column = from; column < to; column++)
+		AppendColumn(bytes, column, row[column]);
+}
 
-	initStringInfo(&bytes);
-	for (int column = 0; column < LINK_ID; column++)
-		AppendColumn(&bytes, column, row[column]);
-	if (!CryptoSha256(bytes.data, bytes.len, digest))
+static void
+Digest(const StringInfoData *bytes, uint8 digest[CRYPTO_SHA256_LEN])
+{
+	if (!CryptoSha256(bytes->data, bytes->len, digest))
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not compute a digest")));
-	pfree(bytes.data);
 }
 
 /* For who verifies: the digest of an event as it stands in the table. */
@@ -141,9 +154,12 @@ Datum
 account_event_digest(PG_FUNCTION_ARGS)
 {
 	uint8 digest[CRYPTO_SHA256_LEN];
+	StringInfoData bytes;
 
 	Assert(PG_NARGS() == LINK_ID);
-	EventDigest(fcinfo->args, digest);
+	initStringInfo(&bytes);
+	AppendColumns(&bytes, fcinfo->args, 0, LINK_ID);
+	Digest(&bytes, digest);
 	PG_RETURN_DATUM(ArgBytes(digest, CRYPTO_SHA256_LEN).value);
 }
 
@@ -170,7 +186,7 @@ ClientAddress(void)
 
 /* What all events of one actor and statement share. */
 static void
-FillShared(const Event *event, NullableDatum *row)
+FillActor(const Event *event, NullableDatum *row)
 {
 	const Principal *p = PrincipalCurrent();
 	Datum values[PRINCIPAL_COLUMNS];
@@ -195,12 +211,34 @@ FillShared(const Event *event, NullableDatum *row)
 	row[CREDENTIAL_ID] = nulls[5] ? ArgNull() : ArgUuid(&p->credential_id);
 }
 
-/* The rest of the row; its digest goes into the chain. */
 static void
-FillEvent(const Event *event, pg_uuid_t *id, NullableDatum *row)
+FillShared(const Event *event, Shared *shared)
+{
+	FillActor(event, shared->row);
+	initStringInfo(&shared->bytes);
+	AppendColumns(&shared->bytes, shared->row, AT, RESOURCE_TYPE);
+	initStringInfo(&shared->digested);
+}
+
+static void
+EventDigest(Shared *shared, const NullableDatum *row, uint8 digest[CRYPTO_SHA256_LEN])
+{
+	StringInfo bytes = &shared->digested;
+
+	resetStringInfo(bytes);
+	AppendColumns(bytes, row, 0, AT);
+	appendBinaryStringInfo(bytes, shared->bytes.data, shared->bytes.len);
+	AppendColumns(bytes, row, RESOURCE_TYPE, LINK_ID);
+	Digest(bytes, digest);
+}
+
+/* The whole row; its digest goes into the chain. */
+static void
+FillEvent(const Event *event, Shared *shared, pg_uuid_t *id, NullableDatum *row)
 {
 	uint8 digest[CRYPTO_SHA256_LEN];
 
+	memcpy(row, shared->row, sizeof(shared->row));
 	UuidNew(id);
 	row[WORKSPACE_ID] = ArgUuid(event->workspace_id);
 	row[ID] = ArgUuid(id);
@@ -214,9 +252,35 @@ FillEvent(const Event *event, pg_uuid_t *id, NullableDatum *row)
 						? ArgNull()
 						: ArgDatum(DirectFunctionCall1(jsonb_in, CStringGetDatum(event->metadata)));
 	row[LINK_ID] = ArgUuid(EventChainLink(event->workspace_id));
-	EventDigest(row, digest);
+	EventDigest(shared, row, digest);
 	row[DIGEST] = ArgBytes(digest, CRYPTO_SHA256_LEN);
 	EventChainAdd(event->workspace_id, digest);
+}
+
+/* Where those with values of a row are found. */
+static void
+NoteImages(const Event *events, pg_uuid_t *ids, int n)
+{
+	NullableDatum *rows = palloc(sizeof(NullableDatum) * n * IMAGE_COLUMNS);
+	int count = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		NullableDatum *row = rows + count * IMAGE_COLUMNS;
+		const char *key;
+
+		if (!events[i].has_image)
+			continue;
+		key = events[i].resource_id == NULL ? events[i].resource_key
+											: UuidText(events[i].resource_id);
+		row[0] = ArgUuid(events[i].workspace_id);
+		row[1] = ArgDatum(Int64GetDatum(
+			(int64) hash_bytes_extended((const unsigned char *) key, strlen(key), 0)));
+		row[2] = ArgUuid(&ids[i]);
+		count++;
+	}
+	if (count > 0)
+		InsertRows("event_images", rows, count, IMAGE_COLUMNS);
 }
 
 /* Events of one actor, in their order. */
@@ -228,18 +292,14 @@ EventWriteMany(const Event *events, int n)
 	MemoryContext old = MemoryContextSwitchTo(memory);
 	NullableDatum *rows = palloc(sizeof(NullableDatum) * n * EVENT_COLUMNS);
 	pg_uuid_t *ids = palloc(sizeof(pg_uuid_t) * n);
+	Shared shared;
 
 	Assert(n > 0 && n <= EVENT_MANY);
-	FillShared(&events[0], rows);
+	FillShared(&events[0], &shared);
 	for (int i = 0; i < n; i++)
-	{
-		NullableDatum *row = rows + i * EVENT_COLUMNS;
-
-		if (i > 0)
-			memcpy(row, rows, sizeof(NullableDatum) * EVENT_COLUMNS);
-		FillEvent(&events[i], &ids[i], row);
-	}
+		FillEvent(&events[i], &shared, &ids[i], rows + i * EVENT_COLUMNS);
 	InsertRows("events", rows, n, EVENT_COLUMNS);
+	NoteImages(events, ids, n);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(memory);
 }

@@ -21,10 +21,14 @@ typedef struct Event
 	const char *description;
 	const char *metadata;
 	const pg_uuid_t *user_id; /* the actor, when nobody is acting yet */
+	bool has_image;			  /* metadata has old and new values that can be put back */
 } Event;
 
-/* How many events EventWriteMany() takes at most. */
-#define EVENT_MANY 256
+/*
+ * How many events EventWriteMany() takes at most: a page or two, in memory that
+ * malloc() does not hand back to the system after each call.
+ */
+#define EVENT_MANY 32
 
 extern void EventWrite(const Event *event);
 extern void EventWriteMany(const Event *events, int n);

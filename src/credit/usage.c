@@ -35,34 +35,44 @@ static Statement count_buckets = {
 		   " LIMIT " MAX_BUCKETS " + 1) buckets",
 };
 
-/* Every bucket has a row for every key, so that a chart needs nothing more. */
+/*
+ * Every bucket has a row for every key, so that a chart needs nothing more.  A
+ * bucket ends where the next begins, so that nothing is lost where the clock
+ * changes.  Keys become text, and ids names, once for each key and bucket.
+ */
 static Statement read_usage = {
 	.types = "uuid, timestamptz, timestamptz, text, text",
 	.mode = QUERY_READ,
-	.sql = "WITH spend AS MATERIALIZED ("
-		   "  SELECT date_trunc($4, created_at) AS bucket, CASE $5"
-		   "     WHEN 'category' THEN category WHEN 'user' THEN actor_id::text"
-		   "     WHEN 'api_key' THEN api_key_id::text ELSE details ->> $5 END AS key,"
-		   "    (-sum(amount_micros))::bigint AS micros, count(*) AS events"
-		   "   FROM account_data.transactions"
-		   "  WHERE workspace_id = $1 AND created_at >= $2 AND created_at < $3"
-		   "    AND type IN ('usage', 'settle') GROUP BY 1, 2),"
-		   " keys AS (SELECT DISTINCT key FROM spend UNION SELECT NULL WHERE $5 IS NULL),"
-		   " buckets (bucket) AS ("
-		   "  SELECT * FROM generate_series(date_trunc($4, $2), $3, ('1 ' || $4)::interval) b"
-		   "   WHERE b < $3)"
-		   " SELECT bucket, CASE $5"
-		   "   WHEN 'user' THEN coalesce(u.username, a.name, keys.key)"
-		   "   WHEN 'api_key' THEN coalesce(k.name, keys.key) ELSE keys.key END,"
-		   "  coalesce(s.micros, 0), coalesce(s.events, 0)"
-		   " FROM buckets CROSS JOIN keys"
-		   " LEFT JOIN spend s USING (bucket)"
-		   " LEFT JOIN account_data.users u ON $5 = 'user' AND u.id::text = keys.key"
-		   " LEFT JOIN account_data.service_accounts a"
-		   "   ON $5 = 'user' AND a.workspace_id = $1 AND a.id::text = keys.key"
-		   " LEFT JOIN account_data.api_keys k"
-		   "   ON $5 = 'api_key' AND k.workspace_id = $1 AND k.id::text = keys.key"
-		   " WHERE s.key IS NOT DISTINCT FROM keys.key OR s.bucket IS NULL"
+	.sql = "WITH buckets AS MATERIALIZED ("
+		   "  SELECT bucket, lead(bucket, 1, $3) OVER (ORDER BY bucket) AS next FROM ("
+		   "   SELECT DISTINCT date_trunc($4, b) AS bucket"
+		   "    FROM generate_series(date_trunc($4, $2), $3 + interval '1 day',"
+		   "     ('1 ' || $4)::interval) b WHERE date_trunc($4, b) < $3) starts),"
+		   " spend AS MATERIALIZED ("
+		   "  SELECT bucket, coalesce(id::text, word) AS key, micros, events"
+		   "   FROM buckets, LATERAL ("
+		   "   SELECT CASE $5 WHEN 'user' THEN actor_id WHEN 'api_key' THEN api_key_id END AS id,"
+		   "     CASE WHEN $5 = 'category' THEN category"
+		   "      WHEN $5 NOT IN ('user', 'api_key') THEN details ->> $5 END AS word,"
+		   "     (-sum(amount_micros))::bigint AS micros, count(*) AS events"
+		   "    FROM account_data.transactions"
+		   "   WHERE workspace_id = $1 AND created_at >= greatest(bucket, $2)"
+		   "     AND created_at < next AND type IN ('usage', 'settle')"
+		   "   GROUP BY 1, 2) sums),"
+		   " keys AS MATERIALIZED (SELECT key, CASE $5"
+		   "   WHEN 'user' THEN coalesce("
+		   "    (SELECT username FROM account_data.users WHERE id = key::uuid),"
+		   "    (SELECT name FROM account_data.service_accounts"
+		   "      WHERE workspace_id = $1 AND id = key::uuid), key)"
+		   "   WHEN 'api_key' THEN coalesce("
+		   "    (SELECT name FROM account_data.api_keys"
+		   "      WHERE workspace_id = $1 AND id = key::uuid), key)"
+		   "   ELSE key END AS name"
+		   "  FROM (SELECT key FROM spend UNION SELECT NULL WHERE $5 IS NULL) k)"
+		   " SELECT b.bucket, k.name, coalesce(s.micros, 0), coalesce(s.events, 0)"
+		   " FROM buckets b CROSS JOIN keys k"
+		   " LEFT JOIN spend s ON s.bucket = b.bucket"
+		   "  AND coalesce(s.key, '') = coalesce(k.key, '') AND (s.key IS NULL) = (k.key IS NULL)"
 		   " ORDER BY 1, 2",
 };
 

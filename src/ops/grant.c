@@ -88,7 +88,8 @@ static const char *const operator_functions[] = {
 	"provision_enterprise",
 	"grant_credits", "adjust_credits", "refund", "expire_credits", "verify_ledger",
 	"ledger_checkpoint", "erase_transaction_text", "create_promo_code",
-	"register_resource", "unregister_resource", "purge_expired", "verify_activity",
+	"register_resource", "unregister_resource", "purge_expired", "purge_activity",
+	"verify_activity",
 	NULL
 };
 /* clang-format on */

@@ -1,6 +1,8 @@
 /*
  * audit.c
  *		Following the hash chain of a workspace's events.
+ *
+ * It begins with the first link, or with the last that retention.c pruned.
  */
 #include "postgres.h"
 
@@ -50,7 +52,8 @@ typedef struct Chain
 	uint8 hash[CRYPTO_SHA256_LEN];
 	uint8 expected_hash[CRYPTO_SHA256_LEN];
 	uint8 digest[CRYPTO_SHA256_LEN];
-	bool is_pruned;
+	bool is_pruned; /* the link's events are gone: retention was over */
+	int64 pruned_through;
 	char problem[200]; /* the first; empty: none */
 } Chain;
 
@@ -78,12 +81,14 @@ CopyDigest(uint8 *to, Datum value)
 static void
 EndLink(Chain *chain)
 {
-	if (chain->seq == 0 || chain->is_pruned)
+	if (chain->seq == 0)
 		return;
+	if (chain->is_pruned)
+		chain->expected = 0;
 	if (chain->found != chain->expected)
 		Problem(chain, "link %lld has %lld events, not %lld", (long long) chain->seq,
 				(long long) chain->found, (long long) chain->expected);
-	else if (memcmp(chain->hash, chain->expected_hash, CRYPTO_SHA256_LEN) != 0)
+	else if (!chain->is_pruned && memcmp(chain->hash, chain->expected_hash, CRYPTO_SHA256_LEN) != 0)
 		Problem(chain, "the events of link %lld are not those that were written",
 				(long long) chain->seq);
 }
@@ -92,17 +97,25 @@ static void
 BeginLink(Chain *chain, const NullableDatum *row)
 {
 	int64 seq = DatumGetInt64(row[0].value);
+	bool is_first = chain->seq == 0;
 
 	EndLink(chain);
-	if (seq != chain->seq + 1)
-		Problem(chain, "link %lld is missing", (long long) chain->seq + 1);
-	if (!DatumGetBool(row[8].value))
-		Problem(chain, "link %lld does not follow the one before", (long long) seq);
+	chain->is_pruned = DatumGetBool(row[4].value);
+	if (is_first && chain->is_pruned)
+		chain->pruned_through = seq;
+	else
+	{
+		if (seq != chain->seq + 1)
+			Problem(chain, "link %lld is missing", (long long) chain->seq + 1);
+		if (!DatumGetBool(row[8].value))
+			Problem(chain, "link %lld does not follow the one before", (long long) seq);
+		if (chain->is_pruned)
+			Problem(chain, "link %lld was not pruned from the beginning", (long long) seq);
+		chain->links++;
+	}
 	chain->seq = seq;
-	chain->links++;
 	chain->expected = DatumGetInt64(row[1].value);
 	chain->found = 0;
-	chain->is_pruned = DatumGetBool(row[4].value);
 	memset(chain->hash, 0, CRYPTO_SHA256_LEN);
 	CopyDigest(chain->expected_hash, row[2].value);
 	CopyDigest(chain->digest, row[3].value);
@@ -141,8 +154,8 @@ account_verify_activity(PG_FUNCTION_ARGS)
 {
 	Chain chain = {0};
 	NullableDatum args[1];
-	Datum values[5];
-	bool nulls[5] = {false};
+	Datum values[6];
+	bool nulls[6] = {false};
 	bytea *digest = palloc(VARHDRSZ + CRYPTO_SHA256_LEN);
 
 	ArgRequired(fcinfo, 0, "workspace_id");
@@ -156,8 +169,10 @@ account_verify_activity(PG_FUNCTION_ARGS)
 	values[1] = Int64GetDatum(chain.links);
 	values[2] = Int64GetDatum(chain.events);
 	values[3] = PointerGetDatum(digest);
-	nulls[3] = chain.links == 0;
+	nulls[3] = chain.seq == 0;
 	values[4] = CStringGetTextDatum(chain.problem);
 	nulls[4] = chain.problem[0] == '\0';
+	values[5] = Int64GetDatum(chain.pruned_through);
+	nulls[5] = chain.pruned_through == 0;
 	PG_RETURN_DATUM(ResultRow(fcinfo, values, nulls));
 }

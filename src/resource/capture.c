@@ -9,13 +9,10 @@
  * Tables that others hang on have the trigger for each row, so that parents are
  * always seen before their children, and once for the statement to write what is
  * pending.  The rest, which may be millions of rows, come as a transition table.
- *
- * The batch lives in the memory of the executor's query and ends with it.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/tupconvert.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -29,68 +26,10 @@
 #include "base/errors.h"
 #include "base/query.h"
 #include "base/uuid.h"
+#include "resource/batch.h"
 #include "resource/trash.h"
 #include "resource/usage.h"
 #include "resource/watch.h"
-
-/* In place of an item's index. */
-#define UNKNOWN (-2)   /* the row hangs on nothing that was captured */
-#define FORGOTTEN (-1) /* it is deleted for good */
-
-typedef struct KeyEntry
-{
-	KeyHash key;
-	char status;
-	int item;
-} KeyEntry;
-
-#define SH_PREFIX keys
-#define SH_ELEMENT_TYPE KeyEntry
-#define SH_KEY_TYPE KeyHash
-#define SH_KEY key
-#define SH_HASH_KEY(table, value) ((uint32) (value).a)
-#define SH_EQUAL(table, x, y) ((x).a == (y).a && (x).b == (y).b)
-#define SH_SCOPE static inline
-#define SH_DECLARE
-#define SH_DEFINE
-#include "lib/simplehash.h"
-
-/* A partition whose rows are turned into those of the whole table. */
-typedef struct Conversion
-{
-	Oid relid;
-	TupleConversionMap *map; /* NULL: they are alike */
-	TupleTableSlot *slot;
-} Conversion;
-
-typedef struct BatchTable
-{
-	const Shape *shape;
-	keys_hash **items; /* by Shape.keys: rows that hang on an item other than usual_item */
-	int usual_item;
-	TrashChunk chunk;
-	bool is_layout_written;
-	Watch *watch;
-	List *conversions;
-} BatchTable;
-
-typedef struct Batch
-{
-	struct Batch *outer;
-	MemoryContext query; /* whose batch it is */
-	MemoryContext memory;
-	MemoryContext row;
-	MemoryContextCallback release;
-	TrashWriter writer;
-	Tallies tallies;
-	List *tables;
-	/* the last that were asked for */
-	pg_uuid_t workspace_id;
-	bool is_workspace;
-	bool has_workspace;
-} Batch;
-
-static Batch *batches = NULL;
 
 static Statement find_workspace = {
 	.types = "uuid",
@@ -103,141 +42,6 @@ static Statement find_user = {
 	.by_index = true,
 	.sql = "SELECT true FROM account_data.users WHERE id = $1",
 };
-
-static void
-ReleaseBatch(void *arg)
-{
-	Batch **link = &batches;
-
-	while (*link != NULL && *link != arg)
-		link = &(*link)->outer;
-	if (*link != NULL)
-		*link = (*link)->outer;
-}
-
-/* The batch of the executor's query that the trigger was fired by. */
-static Batch *
-BatchOf(MemoryContext query)
-{
-	Batch *batch;
-	MemoryContext memory;
-
-	for (batch = batches; batch != NULL; batch = batch->outer)
-		if (batch->query == query)
-			return batch;
-	memory = AllocSetContextCreate(query, "account batch", ALLOCSET_DEFAULT_SIZES);
-	batch = MemoryContextAllocZero(memory, sizeof(Batch));
-	batch->query = query;
-	batch->memory = memory;
-	batch->row = AllocSetContextCreate(memory, "account batch row", ALLOCSET_DEFAULT_SIZES);
-	TrashBegin(&batch->writer, memory);
-	batch->tallies.memory = memory;
-	batch->outer = batches;
-	batches = batch;
-	batch->release.func = ReleaseBatch;
-	batch->release.arg = batch;
-	MemoryContextRegisterResetCallback(query, &batch->release);
-	return batch;
-}
-
-static BatchTable *
-FindTable(const Batch *batch, Oid relid)
-{
-	ListCell *cell;
-
-	foreach (cell, batch->tables)
-		if (((BatchTable *) lfirst(cell))->shape->relid == relid)
-			return lfirst(cell);
-	return NULL;
-}
-
-static BatchTable *
-TableOf(Batch *batch, Oid relid)
-{
-	BatchTable *table = FindTable(batch, relid);
-	MemoryContext old;
-	int nkeys;
-
-	if (table != NULL)
-		return table;
-	old = MemoryContextSwitchTo(batch->memory);
-	table = palloc0(sizeof(BatchTable));
-	table->shape = ShapeOf(relid);
-	table->usual_item = UNKNOWN;
-	nkeys = list_length(table->shape->keys);
-	table->items = palloc(sizeof(keys_hash *) * Max(nkeys, 1));
-	for (int i = 0; i < nkeys; i++)
-		table->items[i] = keys_create(batch->memory, 16, NULL);
-	initStringInfo(&table->chunk.data);
-	if (table->shape->is_resource)
-		table->watch = WatchBegin(batch->memory, table->shape, "trashed", -1);
-	batch->tables = lappend(batch->tables, table);
-	MemoryContextSwitchTo(old);
-	return table;
-}
-
-/* The item of the row that a foreign key refers to. */
-static int
-ItemByKey(const BatchTable *table, const ShapeParent *parent, TupleTableSlot *slot)
-{
-	ListCell *cell;
-	KeyHash hash;
-
-	foreach (cell, table->shape->keys)
-	{
-		const ShapeKey *key = lfirst(cell);
-		KeyEntry *entry;
-
-		if (key->ncolumns != parent->key.ncolumns ||
-			memcmp(key->columns, parent->columns, sizeof(AttrNumber) * key->ncolumns) != 0)
-			continue;
-		if (!ShapeHash(&parent->key, slot, &hash))
-			return UNKNOWN;
-		entry = keys_lookup(table->items[foreach_current_index(cell)], hash);
-		if (entry != NULL)
-			return entry->item;
-		return table->shape->is_resource ? UNKNOWN : table->usual_item;
-	}
-	return UNKNOWN;
-}
-
-/* The item this row went with. */
-static int
-ItemAbove(const Batch *batch, const Shape *shape, TupleTableSlot *slot)
-{
-	ListCell *cell;
-
-	foreach (cell, shape->parents)
-	{
-		const ShapeParent *parent = lfirst(cell);
-		BatchTable *table = FindTable(batch, parent->relid);
-		int item = table == NULL ? UNKNOWN : ItemByKey(table, parent, slot);
-
-		if (item != UNKNOWN)
-			return item;
-	}
-	return UNKNOWN;
-}
-
-/* Remembers where rows that refer to this one belong. */
-static void
-NoteItem(BatchTable *table, TupleTableSlot *slot, int item)
-{
-	ListCell *cell;
-
-	if (table->usual_item == UNKNOWN && !table->shape->is_resource)
-		table->usual_item = item;
-	if (item == table->usual_item && !table->shape->is_resource)
-		return;
-	foreach (cell, table->shape->keys)
-	{
-		KeyHash hash;
-		bool found;
-
-		if (ShapeHash(lfirst(cell), slot, &hash))
-			keys_insert(table->items[foreach_current_index(cell)], hash, &found)->item = item;
-	}
-}
 
 static bool
 Exists(Statement *find, const pg_uuid_t *id)
@@ -380,7 +184,7 @@ static void
 Capture(Batch *batch, BatchTable *table, TupleTableSlot *slot)
 {
 	MemoryContext old = MemoryContextSwitchTo(batch->row);
-	int item = ItemAbove(batch, table->shape, slot);
+	int item = BatchItemAbove(batch, table->shape, slot);
 
 	if (table->shape->is_resource)
 	{
@@ -400,7 +204,7 @@ Capture(Batch *batch, BatchTable *table, TupleTableSlot *slot)
 	else
 		item = FORGOTTEN;
 	if (table->shape->keys != NIL)
-		NoteItem(table, slot, item);
+		BatchNoteItem(table, slot, item);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(batch->row);
 }
@@ -423,35 +227,6 @@ Flush(Batch *batch)
 			WatchEnd(((BatchTable *) lfirst(cell))->watch);
 }
 
-/* The row in the columns of the whole table when it comes from a partition. */
-static TupleTableSlot *
-AsRoot(Batch *batch, BatchTable *table, Relation relation, TupleTableSlot *slot)
-{
-	Conversion *conversion = NULL;
-	ListCell *cell;
-	MemoryContext old;
-
-	if (RelationGetRelid(relation) == table->shape->relid)
-		return slot;
-	foreach (cell, table->conversions)
-		if (((Conversion *) lfirst(cell))->relid == RelationGetRelid(relation))
-			conversion = lfirst(cell);
-	if (conversion == NULL)
-	{
-		old = MemoryContextSwitchTo(batch->memory);
-		conversion = palloc(sizeof(Conversion));
-		conversion->relid = RelationGetRelid(relation);
-		conversion->map = convert_tuples_by_name(CreateTupleDescCopy(RelationGetDescr(relation)),
-												 table->shape->desc);
-		conversion->slot = MakeSingleTupleTableSlot(table->shape->desc, &TTSOpsVirtual);
-		table->conversions = lappend(table->conversions, conversion);
-		MemoryContextSwitchTo(old);
-	}
-	if (conversion->map == NULL)
-		return slot;
-	return execute_attr_map_slot(conversion->map->attrMap, slot, conversion->slot);
-}
-
 /* A partition without a trigger of its own for the end of a statement. */
 static bool
 IsLonePartition(Relation relation)
@@ -471,8 +246,8 @@ CaptureOne(Batch *batch, TriggerData *trigger)
 	BatchTable *table;
 	TupleTableSlot *row;
 
-	table = TableOf(batch, ShapeRoot(RelationGetRelid(relation)));
-	row = AsRoot(batch, table, relation, trigger->tg_trigslot);
+	table = BatchTableOf(batch, ShapeRoot(RelationGetRelid(relation)));
+	row = BatchRow(batch, table, relation, trigger->tg_trigslot);
 	/* an UPDATE that moves a row to another partition deletes it here and inserts it there */
 	if (!HeapTupleHeaderIndicatesMovedPartitions(trigger->tg_trigtuple->t_data))
 		Capture(batch, table, row);
@@ -494,7 +269,7 @@ CaptureAll(Batch *batch, TriggerData *trigger)
 
 	if (tuplestore_tuple_count(rows) == 0)
 		return;
-	table = TableOf(batch, RelationGetRelid(trigger->tg_relation));
+	table = BatchTableOf(batch, RelationGetRelid(trigger->tg_relation));
 	slot = MakeSingleTupleTableSlot(RelationGetDescr(trigger->tg_relation), &TTSOpsMinimalTuple);
 	tuplestore_select_read_pointer(rows, tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND));
 	tuplestore_rescan(rows);

@@ -16,11 +16,31 @@
 #include "resource/usage.h"
 
 #define UUIDS "uuid, uuid, uuid"
+#define BELOW_PART                                                                                 \
+	"WITH RECURSIVE below (id) AS (SELECT $2::uuid UNION ALL"                                      \
+	"  SELECT c.id FROM below b JOIN account_data.trash_items c ON c.parent_id = b.id"             \
+	"  WHERE c.workspace_id = $1 AND c.root_id = $3)"
 #define FORGET                                                                                     \
 	" chunk AS (DELETE FROM account_data.trash_chunks c USING below b"                             \
 	"   WHERE c.workspace_id = $1 AND c.item_id = b.id)"                                           \
 	" DELETE FROM account_data.trash_items i USING below b"                                        \
 	"  WHERE i.workspace_id = $1 AND i.id = b.id"
+
+/*
+ * Events of updates of rows x no longer say from what to what; what a row of
+ * the same key did since is not theirs.
+ */
+#define REDACT(rows)                                                                                \
+	" image AS (UPDATE account_data.events e SET redacted_at = statement_timestamp(), metadata = (" \
+	"   SELECT jsonb_object_agg(c.key, NULL) FROM jsonb_each(e.metadata) c)"                        \
+	"  FROM " rows " JOIN account_data.event_images m ON m.workspace_id = x.workspace_id"           \
+	"    AND m.resource_hash = hashtextextended(x.resource_id, 0)"                                  \
+	"  WHERE e.workspace_id = m.workspace_id AND e.id = m.event_id AND e.at <= x.deleted_at"        \
+	"   AND e.resource_type = x.kind AND e.resource_id = x.resource_id"                             \
+	"  RETURNING m.workspace_id, m.resource_hash, m.event_id)"
+#define FORGET_IMAGES                                                                              \
+	" DELETE FROM account_data.event_images m USING image i WHERE m.workspace_id = i.workspace_id" \
+	"  AND m.resource_hash = i.resource_hash AND m.event_id = i.event_id"
 
 /* What was taken out of a batch no longer counts with those it hung on. */
 static Statement take_out = {
@@ -42,9 +62,7 @@ static Statement take_out = {
 static Statement forget_part = {
 	.types = UUIDS,
 	.by_index = true,
-	.sql = "WITH RECURSIVE below (id) AS (SELECT $2::uuid UNION ALL"
-		   "  SELECT c.id FROM below b JOIN account_data.trash_items c ON c.parent_id = b.id"
-		   "  WHERE c.workspace_id = $1 AND c.root_id = $3)," FORGET,
+	.sql = BELOW_PART "," FORGET,
 };
 
 static Statement forget_whole = {
@@ -54,15 +72,35 @@ static Statement forget_whole = {
 		   "  WHERE workspace_id = $1 AND root_id = $3 AND $2::uuid IS NOT NULL)," FORGET,
 };
 
+static Statement redact_part = {
+	.types = UUIDS,
+	.by_index = true,
+	.sql = BELOW_PART "," REDACT("below b JOIN account_data.trash_items x"
+								 " ON x.workspace_id = $1 AND x.id = b.id") FORGET_IMAGES,
+};
+
+static Statement redact_whole = {
+	.types = UUIDS,
+	.by_index = true,
+	.sql =
+		"WITH x AS MATERIALIZED (SELECT workspace_id, kind, resource_id, deleted_at"
+		"  FROM account_data.trash_items WHERE workspace_id = $1 AND root_id = $3 AND $2::uuid IS NOT NULL)," REDACT(
+			"x") FORGET_IMAGES,
+};
+
+static Statement redact_all = {
+	.types = "uuid",
+	.by_index = true,
+	.sql = "WITH x AS MATERIALIZED (SELECT workspace_id, kind, resource_id, deleted_at"
+		   "  FROM account_data.trash_items WHERE workspace_id = $1)," REDACT("x") FORGET_IMAGES,
+};
+
 static Statement count_part = {
 	.types = UUIDS,
 	.by_index = true,
-	.sql = "WITH RECURSIVE below (id) AS (SELECT $2::uuid UNION ALL"
-		   "  SELECT c.id FROM below b JOIN account_data.trash_items c ON c.parent_id = b.id"
-		   "  WHERE c.workspace_id = $1 AND c.root_id = $3)"
-		   " SELECT i.workspace_id, i.category, sum(i.size_bytes)::bigint FROM below b"
-		   "  JOIN account_data.trash_items i ON i.workspace_id = $1 AND i.id = b.id"
-		   "  GROUP BY i.workspace_id, i.category",
+	.sql = BELOW_PART " SELECT i.workspace_id, i.category, sum(i.size_bytes)::bigint FROM below b"
+					  "  JOIN account_data.trash_items i ON i.workspace_id = $1 AND i.id = b.id"
+					  "  GROUP BY i.workspace_id, i.category",
 };
 
 static Statement count_whole = {
@@ -94,29 +132,37 @@ static Statement forget_all = {
 		   " DELETE FROM account_data.trash_items WHERE workspace_id = $1",
 };
 
-/* Whole deletions whose time is over, until they come to the number of rows. */
+/*
+ * Whole deletions whose time is over, until they come to the number of rows.
+ * Most items took nothing along, and then nothing is looked for.
+ */
+#define ITEM "workspace_id, id, kind, resource_id, deleted_at, children"
 static Statement forget_expired = {
 	.types = "timestamptz, bigint",
 	.by_index = true,
-	.sql = "WITH due AS MATERIALIZED ("
-		   "  SELECT workspace_id, id, children, expires_at FROM account_data.trash_items"
-		   "   WHERE expires_at <= $1 AND parent_id IS NULL"
-		   "   ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED),"
-		   " root AS MATERIALIZED ("
-		   "  SELECT workspace_id, id FROM ("
-		   "   SELECT workspace_id, id, coalesce(sum(children + 1) OVER (ORDER BY expires_at, id"
-		   "    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before FROM due) counted"
-		   "  WHERE before < $2),"
-		   " below AS MATERIALIZED ("
-		   "  SELECT i.workspace_id, i.id FROM root r JOIN account_data.trash_items i"
-		   "   ON i.workspace_id = r.workspace_id AND i.root_id = r.id),"
-		   " chunk AS (DELETE FROM account_data.trash_chunks c USING below b"
-		   "   WHERE c.workspace_id = b.workspace_id AND c.item_id = b.id),"
-		   " item AS (DELETE FROM account_data.trash_items i USING below b"
-		   "   WHERE i.workspace_id = b.workspace_id AND i.id = b.id"
-		   "   RETURNING i.workspace_id, i.category, i.size_bytes)"
-		   " SELECT workspace_id, category, sum(size_bytes)::bigint, count(*) FROM item"
-		   "  GROUP BY workspace_id, category ORDER BY workspace_id, category",
+	.sql =
+		"WITH due AS MATERIALIZED ("
+		"  SELECT " ITEM ", expires_at FROM account_data.trash_items"
+		"   WHERE expires_at <= $1 AND parent_id IS NULL"
+		"   ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED),"
+		" root AS MATERIALIZED ("
+		"  SELECT " ITEM " FROM ("
+		"   SELECT " ITEM ", coalesce(sum(children + 1) OVER (ORDER BY expires_at, id"
+		"    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before FROM due) counted"
+		"  WHERE before < $2),"
+		" below AS MATERIALIZED (SELECT " ITEM " FROM root UNION ALL"
+		"  SELECT i.workspace_id, i.id, i.kind, i.resource_id, i.deleted_at, i.children"
+		"   FROM root r JOIN account_data.trash_items i"
+		"    ON i.workspace_id = r.workspace_id AND i.root_id = r.id AND i.id <> r.id"
+		"   WHERE r.children > 0)," REDACT(
+			"below x") ", forgotten AS (" FORGET_IMAGES "),"
+					   " chunk AS (DELETE FROM account_data.trash_chunks c USING below b"
+					   "   WHERE c.workspace_id = b.workspace_id AND c.item_id = b.id AND b.children > 0),"
+					   " item AS (DELETE FROM account_data.trash_items i USING below b"
+					   "   WHERE i.workspace_id = b.workspace_id AND i.id = b.id"
+					   "   RETURNING i.workspace_id, i.category, i.size_bytes)"
+					   " SELECT workspace_id, category, sum(size_bytes)::bigint, count(*) FROM item"
+					   "  GROUP BY workspace_id, category ORDER BY workspace_id, category",
 };
 
 /* What is gone from the trash is no storage any more. */
@@ -162,6 +208,7 @@ account_purge(PG_FUNCTION_ARGS)
 	p = PrincipalRequireRole(ROLE_EDITOR);
 	ItemLock(&item, &p->workspace_id, PG_GETARG_UUID_P(0), false);
 	ItemUncount(&item);
+	QueryRun(ItemIsRoot(&item) ? &redact_whole : &redact_part, ItemArgs(&item));
 	ItemForget(&item);
 	EventWrite(&(Event){.workspace_id = &item.workspace_id,
 						.resource_type = item.kind,
@@ -185,6 +232,7 @@ account_empty_trash(PG_FUNCTION_ARGS)
 	args[0] = ArgUuid(&p->workspace_id);
 	QueryRow(&lock_all, args, row, 1);
 	QueryEach(&count_all, args, 3, Uncount, NULL);
+	QueryRun(&redact_all, args);
 	purged = (int64) QueryRun(&forget_all, args);
 	if (purged > 0)
 		EventWrite(&(Event){

@@ -2,36 +2,30 @@
  * resource.c
  *		Making a table of the application a resource, and undoing it.
  *
- * Everything that is checked is checked before anything is changed.  Triggers
- * and policies are made as the table's owner, in whose name pg_dump will make
- * them again; the owner gets the rights that this takes.
+ * Everything that is checked is checked before anything is changed.  Policies
+ * are made as the table's owner, as triggers are: see attach.c.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_inherits.h"
-#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
 
 #include "base/args.h"
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/query.h"
+#include "resource/attach.h"
 #include "resource/shape.h"
 #include "resource/usage.h"
 #include "workspace/plan.h"
@@ -49,7 +43,6 @@ typedef struct Registration
 	Name size; /* NULL: none */
 	bool policies;
 	bool row_security; /* is on already */
-	bool is_partitioned;
 } Registration;
 
 static Statement find_resource = {
@@ -85,12 +78,6 @@ static Statement delete_resource = {
 static Statement forget_counts = {
 	.types = "text",
 	.sql = "DELETE FROM account_data.usage_counts WHERE name = $1",
-};
-
-static Statement list_resources = {
-	.types = "",
-	.sql = "SELECT r.relation::oid FROM account_data.resources r"
-		   " JOIN pg_catalog.pg_class c ON c.oid = r.relation",
 };
 
 static void
@@ -177,144 +164,8 @@ CheckTable(Registration *r)
 		Invalid(psprintf("table %s has no primary key", ShapeQuote(r->relid)));
 	r->owner = class->relowner;
 	r->row_security = class->relrowsecurity;
-	r->is_partitioned = class->relkind == RELKIND_PARTITIONED_TABLE;
 	table_close(relation, NoLock);
 	CheckColumns(r);
-}
-
-/* Every table whose rows may be deleted along, with this one first. */
-static List *
-Reach(Oid relid)
-{
-	List *reach = list_make1_oid(relid);
-
-	for (int i = 0; i < list_length(reach); i++)
-	{
-		Oid each = list_nth_oid(reach, i);
-
-		reach = list_concat_unique_oid(reach, ShapeMembers(each));
-		reach = list_concat_unique_oid(reach, ShapeCascade(each));
-	}
-	return reach;
-}
-
-/* Whether others hang on the table, or rows come from partitions or heirs. */
-static bool
-NeedsRowTrigger(Oid relid)
-{
-	return get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE || has_subclass(relid) ||
-		   has_superclass(relid) || ShapeCascade(relid) != NIL;
-}
-
-static Oid
-OwnerOf(Oid relid)
-{
-	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
-/* What making triggers and policies as the table's owner takes. */
-static void
-GrantOwner(Oid owner)
-{
-	const char *role = quote_identifier(GetUserNameFromId(owner, false));
-
-	if (superuser_arg(owner) || owner == CatalogOwner())
-		return;
-	QueryCommand(CatalogOwner(),
-				 psprintf("GRANT USAGE ON SCHEMA account, account_data TO %s", role));
-	QueryCommand(CatalogOwner(),
-				 psprintf("GRANT EXECUTE ON FUNCTION account_data.trash_capture(),"
-						  " account_data.resource_truncated(), account_data.resource_changed(),"
-						  " account.has_role(uuid, account.role) TO %s",
-						  role));
-	QueryCommand(CatalogOwner(), psprintf("GRANT USAGE ON TYPE account.role TO %s", role));
-}
-
-static const Trigger *
-FindTrigger(Relation relation, const char *name)
-{
-	TriggerDesc *triggers = relation->trigdesc;
-
-	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
-		if (strcmp(triggers->triggers[i].tgname, name) == 0)
-			return &triggers->triggers[i];
-	return NULL;
-}
-
-static void
-MakeTrigger(Oid relid, const char *name, const char *when, const char *function)
-{
-	QueryCommand(OwnerOf(relid), psprintf("CREATE TRIGGER %s %s EXECUTE FUNCTION account_data.%s()",
-										  name, psprintf(when, ShapeQuote(relid)), function));
-}
-
-static void
-DropTrigger(Oid relid, const char *name)
-{
-	Relation relation = table_open(relid, AccessShareLock);
-	bool is_there = FindTrigger(relation, name) != NULL;
-
-	table_close(relation, NoLock);
-	if (is_there)
-		QueryCommand(OwnerOf(relid), psprintf("DROP TRIGGER %s ON %s", name, ShapeQuote(relid)));
-}
-
-/* Whether the capture triggers are those that the table needs now. */
-static bool
-IsAttached(Oid relid, bool by_row)
-{
-	Relation relation = table_open(relid, AccessShareLock);
-	const Trigger *capture = FindTrigger(relation, CAPTURE_TRIGGER);
-	const Trigger *end = FindTrigger(relation, CAPTURE_END_TRIGGER);
-	bool is_attached = capture != NULL && (TRIGGER_FOR_ROW(capture->tgtype) != 0) == by_row &&
-					   (end != NULL) == by_row;
-
-	table_close(relation, AccessShareLock);
-	return is_attached;
-}
-
-/* Attaches what captures deleted rows; false when all of it was there. */
-static bool
-Attach(Oid relid)
-{
-	bool is_partition = get_rel_relispartition(relid);
-	bool by_row = is_partition || NeedsRowTrigger(relid);
-
-	if (IsAttached(relid, by_row))
-		return false;
-	GrantOwner(OwnerOf(relid));
-	if (!is_partition)
-		DropTrigger(relid, CAPTURE_TRIGGER);
-	DropTrigger(relid, CAPTURE_END_TRIGGER);
-	if (!is_partition && by_row)
-		MakeTrigger(relid, CAPTURE_TRIGGER, "AFTER DELETE ON %s FOR EACH ROW", "trash_capture");
-	if (by_row)
-		MakeTrigger(relid, CAPTURE_END_TRIGGER, "AFTER DELETE ON %s FOR EACH STATEMENT",
-					"trash_capture");
-	else
-		MakeTrigger(relid, CAPTURE_TRIGGER,
-					"AFTER DELETE ON %s REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT",
-					"trash_capture");
-	return true;
-}
-
-static bool
-AttachAll(Oid relid)
-{
-	bool is_changed = false;
-	ListCell *cell;
-
-	/* the row triggers of partitions are those of the whole table, which comes first */
-	foreach (cell, Reach(relid))
-		is_changed = Attach(lfirst_oid(cell)) || is_changed;
-	return is_changed;
 }
 
 static void
@@ -360,10 +211,10 @@ DropPolicies(Oid relid, bool row_security)
 										"account_delete"};
 
 	for (size_t i = 0; i < lengthof(names); i++)
-		QueryCommand(OwnerOf(relid),
+		QueryCommand(AttachOwner(relid),
 					 psprintf("DROP POLICY IF EXISTS %s ON %s", names[i], ShapeQuote(relid)));
 	if (!row_security)
-		QueryCommand(OwnerOf(relid),
+		QueryCommand(AttachOwner(relid),
 					 psprintf("ALTER TABLE %s DISABLE ROW LEVEL SECURITY", ShapeQuote(relid)));
 }
 
@@ -396,33 +247,12 @@ InsertResource(const Registration *r)
 static void
 RegisterAgain(const Registration *r, const char *kind)
 {
-	if (strcmp(r->kind, kind) != 0 || !AttachAll(r->relid))
+	if (strcmp(r->kind, kind) != 0 || !AttachCapture(r->relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_ACCOUNT_TAKEN),
 				 errmsg("resource %s already exists", ShapeQuote(r->relid)),
 				 errdetail("It is registered as \"%s\", and so is all that hangs on it.", kind)));
 	CacheInvalidateRelcacheByRelid(r->relid);
-}
-
-/* What counts rows and records their changes. */
-static void
-MakeChangeTriggers(const Registration *r)
-{
-	if (r->is_partitioned || has_subclass(r->relid) || has_superclass(r->relid))
-	{
-		MakeTrigger(r->relid, "account_insert", "AFTER INSERT ON %s FOR EACH ROW",
-					"resource_changed");
-		MakeTrigger(r->relid, "account_update", "AFTER UPDATE ON %s FOR EACH ROW",
-					"resource_changed");
-		return;
-	}
-	MakeTrigger(r->relid, "account_insert",
-				"AFTER INSERT ON %s REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT",
-				"resource_changed");
-	MakeTrigger(r->relid, "account_update",
-				"AFTER UPDATE ON %s REFERENCING OLD TABLE AS before NEW TABLE AS after"
-				" FOR EACH STATEMENT",
-				"resource_changed");
 }
 
 static void
@@ -443,10 +273,8 @@ Register(Registration *r)
 				(errcode(ERRCODE_ACCOUNT_TAKEN), errmsg("kind \"%s\" already exists", r->kind),
 				 errdetail("Another table is registered under it.")));
 	InsertResource(r);
-	(void) AttachAll(r->relid);
-	MakeTrigger(r->relid, "account_truncate", "BEFORE TRUNCATE ON %s FOR EACH STATEMENT",
-				"resource_truncated");
-	MakeChangeTriggers(r);
+	(void) AttachCapture(r->relid);
+	AttachChanges(r->relid);
 	if (r->policies)
 		MakePolicies(r);
 	/* what is known of the table and what it hangs on is made anew */
@@ -493,37 +321,6 @@ account_register_resource(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-static void
-AddReach(const NullableDatum *row, void *state)
-{
-	List **reach = state;
-	MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(*reach));
-
-	*reach = list_concat_unique_oid(*reach, Reach(DatumGetObjectId(row[0].value)));
-	MemoryContextSwitchTo(old);
-}
-
-/* Takes the capture triggers off tables that hang on no resource any more. */
-static void
-DetachAll(Oid relid)
-{
-	List *kept = list_make1_oid(InvalidOid);
-	ListCell *cell;
-
-	QueryEach(&list_resources, NULL, 1, AddReach, &kept);
-	foreach (cell, Reach(relid))
-	{
-		Oid each = lfirst_oid(cell);
-
-		if (list_member_oid(kept, each))
-			continue;
-		if (!get_rel_relispartition(each))
-			DropTrigger(each, CAPTURE_TRIGGER);
-		DropTrigger(each, CAPTURE_END_TRIGGER);
-		CacheInvalidateRelcacheByRelid(each);
-	}
-}
-
 PG_FUNCTION_INFO_V1(account_unregister_resource);
 Datum
 account_unregister_resource(PG_FUNCTION_ARGS)
@@ -538,10 +335,8 @@ account_unregister_resource(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_NOT_FOUND),
 						errmsg("resource %s does not exist", ShapeQuote(relid))));
 	QueryRun(&delete_resource, args);
-	DetachAll(relid);
-	DropTrigger(relid, "account_truncate");
-	DropTrigger(relid, "account_insert");
-	DropTrigger(relid, "account_update");
+	DetachCapture(relid);
+	DetachChanges(relid);
 	QueryRun(&forget_counts, &row[4]);
 	if (DatumGetBool(row[2].value))
 		DropPolicies(relid, DatumGetBool(row[3].value));

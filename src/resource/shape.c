@@ -391,6 +391,7 @@ MakeShape(Oid relid)
 	CheckChildren(shape);
 	shape->owner = relation->rd_rel->relowner;
 	shape->desc = CreateTupleDescCopyConstr(RelationGetDescr(relation));
+	shape->out = palloc0(sizeof(FmgrInfo) * Max(shape->desc->natts, 1));
 	AddRegistration(shape);
 	AddParents(shape, relation);
 	AddKeys(shape, relation);

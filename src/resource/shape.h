@@ -57,6 +57,7 @@ typedef struct Shape
 	List *keys;		/* ShapeKey, that children refer to */
 	bool goes_with_people;
 	TupleDesc desc;
+	FmgrInfo *out; /* by column, looked up when first used */
 	Layout *layout;
 	bool is_stale;
 } Shape;

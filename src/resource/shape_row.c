@@ -19,13 +19,19 @@ ShapeText(const Shape *shape, TupleTableSlot *slot, AttrNumber number)
 {
 	bool isnull;
 	Datum value = slot_getattr(slot, number, &isnull);
-	Oid out;
-	bool is_varlena;
+	FmgrInfo *out = &shape->out[number - 1];
 
 	if (isnull)
 		return NULL;
-	getTypeOutputInfo(TupleDescAttr(shape->desc, number - 1)->atttypid, &out, &is_varlena);
-	return OidOutputFunctionCall(out, value);
+	if (!OidIsValid(out->fn_oid))
+	{
+		Oid function;
+		bool is_varlena;
+
+		getTypeOutputInfo(TupleDescAttr(shape->desc, number - 1)->atttypid, &function, &is_varlena);
+		fmgr_info_cxt(function, out, GetMemoryChunkContext(shape->out));
+	}
+	return OutputFunctionCall(out, value);
 }
 
 /* The name, if the resource has names. */

@@ -6,10 +6,12 @@
 
 #include "access/xact.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 
 #include "access/event.h"
 #include "access/principal.h"
+#include "access/role.h"
 #include "base/args.h"
 #include "base/errors.h"
 #include "base/query.h"
@@ -18,12 +20,17 @@
 
 #define MAX_CHANGES 100
 
-/* The event, held against a second undo, and what it changed, a column a row. */
+/*
+ * The event, held against a second undo, and what it changed, a column a row.
+ * One that somebody logged has no image: it could say anything.
+ */
 static Statement find_event = {
 	.types = "uuid, uuid",
 	.by_index = true,
-	.sql = "SELECT resource_type, resource_id, resource_name, at, action FROM account_data.events"
-		   " WHERE workspace_id = $1 AND id = $2 FOR UPDATE",
+	.sql = "SELECT resource_type, resource_id, at, action, EXISTS ("
+		   "  SELECT FROM account_data.event_images g WHERE g.workspace_id = $1"
+		   "   AND g.resource_hash = hashtextextended(e.resource_id, 0) AND g.event_id = $2)"
+		   " FROM account_data.events e WHERE workspace_id = $1 AND id = $2 FOR UPDATE",
 };
 
 static Statement note_undone = {
@@ -65,7 +72,7 @@ static Statement undo_settings = {
 typedef struct ColumnChange
 {
 	char *column;
-	bool is_recorded; /* else the values were too long */
+	bool is_recorded; /* else the values were too long, or are redacted */
 	char *old;		  /* NULL: null */
 	char *new;
 } ColumnChange;
@@ -125,7 +132,7 @@ ColumnOf(const Shape *shape, const ColumnChange *change)
 		ereport(ERROR,
 				(errcode(ERRCODE_ACCOUNT_WRONG_STATE),
 				 errmsg("event cannot be undone: column \"%s\" %s", change->column,
-						number <= 0 ? "does not exist any more" : "was too long to be recorded")));
+						number <= 0 ? "does not exist any more" : "has no recorded values")));
 	return number;
 }
 
@@ -176,6 +183,27 @@ ChangedSince(const Shape *shape, const Changes *changes, const char *key)
 	return TextDatumGetCString(row[0].value);
 }
 
+/* A row that came from another workspace goes back only if one may write there too. */
+static void
+CheckWorkspace(const Shape *shape, const Changes *changes)
+{
+	const Principal *p = PrincipalRequire();
+
+	for (int i = 0; i < changes->count; i++)
+	{
+		const ColumnChange *change = &changes->list[i];
+		Membership membership;
+
+		if (get_attnum(shape->relid, change->column) != shape->workspace || change->old == NULL)
+			continue;
+		membership = MembershipOf(
+			DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(change->old))),
+			&p->actor_id);
+		if (!membership.is_member || membership.role < ROLE_EDITOR || !RoleLasts(membership.until))
+			ErrorDenied("The row came from a workspace in which you are no editor.");
+	}
+}
+
 static void
 UndoResource(Oid relid, const char *resource_id, const pg_uuid_t *workspace_id, Changes *changes)
 {
@@ -188,6 +216,7 @@ UndoResource(Oid relid, const char *resource_id, const pg_uuid_t *workspace_id, 
 
 	initStringInfo(&key);
 	initStringInfo(&sql);
+	CheckWorkspace(shape, changes);
 	AppendKey(&key, shape, resource_id, workspace_id);
 	changed = ChangedSince(shape, changes, key.data);
 	if (*changed != '\0')
@@ -236,17 +265,18 @@ account_undo(PG_FUNCTION_ARGS)
 	if (!QueryRow(&find_event, args, event, 5))
 		ErrorNotFound("event", PG_GETARG_UUID_P(0));
 	type = TextDatumGetCString(event[0].value);
-	if (strcmp(TextDatumGetCString(event[4].value), "updated") != 0 ||
-		DatumGetTimestampTz(event[3].value) <= GetCurrentStatementStartTimestamp() - USECS_PER_HOUR)
+	if (strcmp(TextDatumGetCString(event[3].value), "updated") != 0 ||
+		DatumGetTimestampTz(event[2].value) <= GetCurrentStatementStartTimestamp() - USECS_PER_HOUR)
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE), errmsg("event cannot be undone"),
 						errdetail("Updates can be undone for an hour.")));
 	if (QueryRun(&note_undone, args) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_ACCOUNT_WRONG_STATE), errmsg("event has been undone already")));
 	QueryEach(&list_changes, args, 4, AddChange, &changes);
-	if (strcmp(type, "settings") == 0)
+	if (DatumGetBool(event[4].value) && strcmp(type, "settings") == 0)
 		UndoSettings(args);
-	else if (QueryRow(&find_kind, event, relation, 1) && !event[1].isnull)
+	else if (DatumGetBool(event[4].value) && QueryRow(&find_kind, event, relation, 1) &&
+			 !event[1].isnull)
 		UndoResource(DatumGetObjectId(relation[0].value), TextDatumGetCString(event[1].value),
 					 &p->workspace_id, &changes);
 	else

@@ -80,7 +80,8 @@ WatchNote(Watch *watch, const pg_uuid_t *workspace_id, const char *resource_id, 
 					 .resource_key = pstrdup(resource_id),
 					 .resource_name = name == NULL ? NULL : pstrdup(name),
 					 .action = watch->action,
-					 .metadata = metadata == NULL ? NULL : pstrdup(metadata)};
+					 .metadata = metadata == NULL ? NULL : pstrdup(metadata),
+					 .has_image = metadata != NULL};
 	watch->waiting++;
 	MemoryContextSwitchTo(old);
 	if (watch->waiting == watch->room)

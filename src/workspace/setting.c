@@ -210,6 +210,7 @@ account_update_team_settings(PG_FUNCTION_ARGS)
 						.resource_type = "settings",
 						.resource_id = &workspace.id,
 						.action = "updated",
-						.metadata = TextDatumGetCString(row[0].value)});
+						.metadata = TextDatumGetCString(row[0].value),
+						.has_image = true});
 	PG_RETURN_VOID();
 }

@@ -76,6 +76,13 @@ SELECT is((SELECT count(*)::int FROM account.charge_many('{}')), 0, 'an empty ba
 SELECT throws_ok($$SELECT account.charge_many(ARRAY[NULL]::account.charge_request[])$$, '22023', NULL, 'a batch without nulls');
 SELECT throws_ok($$SELECT account.charge_many(ARRAY[(NULL, 'x', 'm5', NULL, NULL, NULL)]::account.charge_request[])$$, '22023', NULL, 'each entry has an amount');
 SELECT throws_ok($$SELECT account.charge_many(ARRAY[(1, 'x', NULL, NULL, NULL, NULL)]::account.charge_request[])$$, '22023', NULL, 'each entry has a key');
+-- Statistics of a small ledger, as they are until the next ANALYZE.
+ANALYZE account_data.transactions;
+SET LOCAL enable_seqscan = off;
+SELECT pg_stat_get_xact_numscans('account_data.transactions_idempotency_key'::regclass) AS scans \gset
+SELECT is((SELECT count(*)::int FROM account.charge_many((SELECT array_agg((1, 'n', 'n' || n, NULL, NULL, true)::account.charge_request) FROM generate_series(1, 1000) n))), 1000, 'a batch of a thousand');
+SELECT is(pg_stat_get_xact_numscans('account_data.transactions_idempotency_key'::regclass) - :scans, 1000::bigint, 'looks each key up, and does not compare the ledger with all of them');
+RESET enable_seqscan;
 SELECT pg_temp.proven(:'ada', 'the ledger is proven');
 
 -- Nobody rewrites it.

@@ -36,6 +36,22 @@ UPDATE account_data.transactions SET created_at = now() - interval '100 s' + seq
 SELECT results_eq(format($$SELECT account.balance_at(%L, created_at) FROM account.transactions ORDER BY seq$$, :'ada'),
     'SELECT balance_after_micros FROM account.transactions ORDER BY seq', 'at each transaction it was what the statement says');
 
+-- Two days, each with a key that the other does not have.
+UPDATE account_data.transactions SET created_at = '2020-01-01 12:00' WHERE idempotency_key IN ('c1', 'c2');
+UPDATE account_data.transactions SET created_at = '2020-01-02 12:00' WHERE idempotency_key = 'c3';
+SELECT results_eq($$SELECT bucket::date, group_key, spend_micros, events FROM account.usage_report('2020-01-01', '2020-01-03', 'day', 'category')$$,
+    $$VALUES ('2020-01-01'::date, 'export', 0::bigint, 0::bigint), ('2020-01-01', 'training', 30, 2), ('2020-01-02', 'export', 5, 1), ('2020-01-02', 'training', 0, 0)$$,
+    'each bucket has a row for each key, also for one that only another bucket has');
+SELECT results_eq($$SELECT bucket::date, group_key, spend_micros, events FROM account.usage_report('2020-01-01', '2020-01-03', 'day', 'gpu_type')$$,
+    $$VALUES ('2020-01-01'::date, 'a100', 10::bigint, 1::bigint), ('2020-01-01', 'h100', 20, 1), ('2020-01-01', NULL, 0, 0),
+             ('2020-01-02', 'a100', 0, 0), ('2020-01-02', 'h100', 0, 0), ('2020-01-02', NULL, 5, 1)$$, 'and for no key');
+-- A day that began at one o'clock, for there was no midnight.
+SET LOCAL timezone = 'America/Sao_Paulo';
+UPDATE account_data.transactions SET created_at = '2018-11-05 00:10' WHERE idempotency_key = 'c3';
+SELECT results_eq($$SELECT bucket, spend_micros FROM account.usage_report('2018-11-03', '2018-11-05 00:30')$$,
+    $$VALUES ('2018-11-03'::timestamptz, 0::bigint), ('2018-11-04 01:00', 0), ('2018-11-05', 5)$$, 'nothing is lost where the clock changes');
+SET LOCAL timezone = 'UTC';
+
 -- The statement as CSV and as JSON.
 SELECT is((SELECT to_jsonb(t) ->> 'amount_micros' FROM account.transactions t WHERE idempotency_key = 'c2'), '-20', 'a row as JSON');
 SELECT results_eq('SELECT seq FROM account.transactions', 'SELECT seq FROM account.transactions ORDER BY seq DESC', 'the newest first');

@@ -51,6 +51,7 @@ my $live = "1 $rows 0 0";
 my $trashed = "0 0 1 $rows";
 
 is(state(), $live, 'the rows are live');
+sql($node, "$act UPDATE datasets SET name = 'renamed'");
 kill_during('DELETE FROM datasets');
 is(state(), $live, 'killed during a delete they still are');
 sql($node, "$act DELETE FROM datasets");
@@ -79,6 +80,10 @@ SQL
 ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM account_data.trash_items'),
 	'pg_cron purges what has expired');
 is(state(), '0 0 0 0', 'all of it');
+is(sql($node, "SELECT metadata, redacted_at IS NOT NULL FROM account_data.events WHERE resource_type = 'dataset' AND action = 'updated'"),
+	'{"name": null}|t', 'and what the feed said of it');
+is(sql($node, "SELECT is_intact FROM account_data.workspaces w, account.verify_activity(w.id)"),
+	't', 'the chain of events holds');
 
 # tampering
 my $verify = 'SELECT is_intact, problem FROM account_data.workspaces w, account.verify_activity(w.id)';

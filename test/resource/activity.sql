@@ -51,6 +51,15 @@ SELECT is((SELECT undoable_until FROM account.activity WHERE id = :'late'), NULL
 SELECT throws_ok('SELECT account.undo(gen_random_uuid())', 'P0002', NULL, 'nor an event that is not');
 UPDATE account_data.events SET at = at + interval '61 minutes' WHERE id = :'late';
 
+-- what somebody says was changed was not
+UPDATE projects SET name = 'Real' WHERE id = 1;
+SELECT ok((SELECT undoable_until > now() FROM account.activity ORDER BY id DESC LIMIT 1), 'what can be undone says until when');
+SELECT account.log_event('project', 'updated', '1', 'Real', metadata => '{"name": ["Forged", "Real"]}');
+SELECT id AS forged, undoable_until IS NULL AS is_final FROM account.activity ORDER BY id DESC LIMIT 1 \gset
+SELECT throws_ok(format('SELECT account.undo(%L)', :'forged'), '55000', 'event cannot be undone', 'an event that was logged is not undone');
+SELECT ok(:'is_final', 'and the feed says so');
+SELECT is((SELECT undoable_until FROM account.activity_page(page_size => 1)), NULL, 'so does a page');
+
 -- own events
 SELECT account.log_event('training', 'completed', 'run-7', 'Run 7', 'after 300 epochs', '{"loss": 0.1}');
 SELECT results_eq($$SELECT resource_type, action, resource_id, description FROM account.activity ORDER BY id DESC LIMIT 1$$,
@@ -97,6 +106,34 @@ SELECT account.update_team_settings('{"api_key_min_role": "admin"}');
 SELECT id AS setting FROM account.activity WHERE resource_type = 'settings' ORDER BY id DESC LIMIT 1 \gset
 SELECT account.undo(:'setting');
 SELECT is((SELECT api_key_min_role FROM account_data.workspaces WHERE id = :'workspace'), 'editor', 'settings can be undone');
+SELECT account.update_team_settings('{"api_key_min_role": "owner", "api_key_reveal": false, "api_key_max_age": "30 days"}');
+SELECT id AS setting FROM account.activity WHERE resource_type = 'settings' ORDER BY id DESC LIMIT 1 \gset
+SELECT account.update_team_settings('{"api_key_min_role": "admin", "api_key_max_age": null}');
+SELECT throws_ok(format('SELECT account.undo(%L)', :'setting'), '55000', 'event cannot be undone: it was changed again', 'not when one of them changed since');
+SELECT is((SELECT to_jsonb(w) -> 'api_key_reveal' FROM account_data.workspaces w WHERE id = :'workspace'), 'false', 'and then none is');
+SELECT account.update_team_settings('{"api_key_min_role": "owner", "api_key_max_age": "30 days"}');
+SELECT account.undo(:'setting');
+SELECT results_eq(format('SELECT api_key_min_role::text, api_key_reveal, api_key_max_age FROM account_data.workspaces WHERE id = %L', :'workspace'),
+    $$VALUES ('editor', true, NULL::interval)$$, 'all of them, also to what was not set');
+SELECT throws_ok(format('SELECT account.undo(%L)', :'setting'), '55000', 'event has been undone already', 'once');
+SELECT id AS undone FROM account.activity WHERE resource_type = 'settings' ORDER BY id DESC LIMIT 1 \gset
+SELECT account.act_as(:'editor', :'workspace');
+SELECT throws_ok(format('SELECT account.undo(%L)', :'undone'), '42501', NULL, 'by an admin');
+SELECT account.act_as(:'owner', :'workspace');
+
+-- a row that came from another workspace
+SELECT account.sign_up('act-stranger', 'stranger@act.test', 'us') AS stranger \gset
+SELECT personal_workspace_id AS elsewhere FROM account_data.users WHERE id = :'stranger' \gset
+INSERT INTO account_data.members VALUES (:'elsewhere', :'owner', 'editor');
+INSERT INTO projects VALUES (30, :'workspace', 'Nomad');
+UPDATE projects SET workspace_id = :'elsewhere' WHERE id = 30;
+SELECT account.act_as(:'stranger');
+SELECT id AS moved FROM account.activity WHERE resource_id = '30' \gset
+SELECT throws_ok(format('SELECT account.undo(%L)', :'moved'), '42501', NULL, 'is not put back by who may not write there');
+SELECT account.act_as(:'owner', :'elsewhere');
+SELECT lives_ok(format('SELECT account.undo(%L)', :'moved'), 'but by who may');
+SELECT is((SELECT workspace_id FROM projects WHERE id = 30), :'workspace'::uuid, 'then it is there');
+SELECT account.act_as(:'owner', :'workspace');
 
 -- keys
 SELECT key FROM account.create_api_key('reader') \gset

@@ -15,7 +15,7 @@ INSERT INTO reviewed VALUES
     ('stable restricted', 'grant_operator', '{verify_activity}'),
     ('volatile unsafe', 'grant_usage', '{restore, restore_plan, purge, empty_trash, mark_seen, archive_events, unarchive_events, log_event, undo}'),
     ('volatile unsafe', 'grant_service', '{register_resource, unregister_resource}'),
-    ('volatile unsafe', 'grant_operator', '{purge_expired}'),
+    ('volatile unsafe', 'grant_operator', '{purge_expired, purge_activity}'),
     ('volatile unsafe', 'grant_usage', '{authenticate, resume_session, switch_workspace, reset_principal, admit}'),
     ('volatile unsafe', 'grant_usage', '{create_api_key, rename_api_key, rotate_api_key, revoke_api_key, revoke_api_keys, disable_api_key, enable_api_key,
         reveal_api_key, create_service_account, delete_service_account, set_service_account_role}'),

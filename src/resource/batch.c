@@ -1,0 +1,206 @@
+/*
+ * batch.c
+ *		What one statement deletes, and which item each of its rows went with.
+ *
+ * A batch lives in the memory of the executor's query and ends with it.
+ */
+#include "postgres.h"
+
+#include "access/tupconvert.h"
+#include "executor/executor.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "resource/batch.h"
+
+typedef struct KeyEntry
+{
+	KeyHash key;
+	char status;
+	int item;
+} KeyEntry;
+
+#define SH_PREFIX keys
+#define SH_ELEMENT_TYPE KeyEntry
+#define SH_KEY_TYPE KeyHash
+#define SH_KEY key
+#define SH_HASH_KEY(table, value) ((uint32) (value).a)
+#define SH_EQUAL(table, x, y) ((x).a == (y).a && (x).b == (y).b)
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* A partition whose rows are turned into those of the whole table. */
+typedef struct Conversion
+{
+	Oid relid;
+	TupleConversionMap *map; /* NULL: they are alike */
+	TupleTableSlot *slot;
+} Conversion;
+
+static Batch *batches = NULL;
+
+static void
+ReleaseBatch(void *arg)
+{
+	Batch **link = &batches;
+
+	while (*link != NULL && *link != arg)
+		link = &(*link)->outer;
+	if (*link != NULL)
+		*link = (*link)->outer;
+}
+
+/* The batch of the executor's query that the trigger was fired by. */
+Batch *
+BatchOf(MemoryContext query)
+{
+	Batch *batch;
+	MemoryContext memory;
+
+	for (batch = batches; batch != NULL; batch = batch->outer)
+		if (batch->query == query)
+			return batch;
+	memory = AllocSetContextCreate(query, "account batch", ALLOCSET_DEFAULT_SIZES);
+	batch = MemoryContextAllocZero(memory, sizeof(Batch));
+	batch->query = query;
+	batch->memory = memory;
+	batch->row = AllocSetContextCreate(memory, "account batch row", ALLOCSET_DEFAULT_SIZES);
+	TrashBegin(&batch->writer, memory);
+	batch->tallies.memory = memory;
+	batch->outer = batches;
+	batches = batch;
+	batch->release.func = ReleaseBatch;
+	batch->release.arg = batch;
+	MemoryContextRegisterResetCallback(query, &batch->release);
+	return batch;
+}
+
+static BatchTable *
+FindTable(const Batch *batch, Oid relid)
+{
+	ListCell *cell;
+
+	foreach (cell, batch->tables)
+		if (((BatchTable *) lfirst(cell))->shape->relid == relid)
+			return lfirst(cell);
+	return NULL;
+}
+
+BatchTable *
+BatchTableOf(Batch *batch, Oid relid)
+{
+	BatchTable *table = FindTable(batch, relid);
+	MemoryContext old;
+	int nkeys;
+
+	if (table != NULL)
+		return table;
+	old = MemoryContextSwitchTo(batch->memory);
+	table = palloc0(sizeof(BatchTable));
+	table->shape = ShapeOf(relid);
+	table->usual_item = UNKNOWN;
+	nkeys = list_length(table->shape->keys);
+	table->items = palloc(sizeof(keys_hash *) * Max(nkeys, 1));
+	for (int i = 0; i < nkeys; i++)
+		table->items[i] = keys_create(batch->memory, 16, NULL);
+	initStringInfo(&table->chunk.data);
+	if (table->shape->is_resource)
+		table->watch = WatchBegin(batch->memory, table->shape, "trashed", -1);
+	batch->tables = lappend(batch->tables, table);
+	MemoryContextSwitchTo(old);
+	return table;
+}
+
+/* The item of the row that a foreign key refers to. */
+static int
+ItemByKey(const BatchTable *table, const ShapeParent *parent, TupleTableSlot *slot)
+{
+	ListCell *cell;
+	KeyHash hash;
+
+	foreach (cell, table->shape->keys)
+	{
+		const ShapeKey *key = lfirst(cell);
+		KeyEntry *entry;
+
+		if (key->ncolumns != parent->key.ncolumns ||
+			memcmp(key->columns, parent->columns, sizeof(AttrNumber) * key->ncolumns) != 0)
+			continue;
+		if (!ShapeHash(&parent->key, slot, &hash))
+			return UNKNOWN;
+		entry = keys_lookup(table->items[foreach_current_index(cell)], hash);
+		if (entry != NULL)
+			return entry->item;
+		return table->shape->is_resource ? UNKNOWN : table->usual_item;
+	}
+	return UNKNOWN;
+}
+
+/* The item this row went with. */
+int
+BatchItemAbove(const Batch *batch, const Shape *shape, TupleTableSlot *slot)
+{
+	ListCell *cell;
+
+	foreach (cell, shape->parents)
+	{
+		const ShapeParent *parent = lfirst(cell);
+		BatchTable *table = FindTable(batch, parent->relid);
+		int item = table == NULL ? UNKNOWN : ItemByKey(table, parent, slot);
+
+		if (item != UNKNOWN)
+			return item;
+	}
+	return UNKNOWN;
+}
+
+/* Remembers where rows that refer to this one belong. */
+void
+BatchNoteItem(BatchTable *table, TupleTableSlot *slot, int item)
+{
+	ListCell *cell;
+
+	if (table->usual_item == UNKNOWN && !table->shape->is_resource)
+		table->usual_item = item;
+	if (item == table->usual_item && !table->shape->is_resource)
+		return;
+	foreach (cell, table->shape->keys)
+	{
+		KeyHash hash;
+		bool found;
+
+		if (ShapeHash(lfirst(cell), slot, &hash))
+			keys_insert(table->items[foreach_current_index(cell)], hash, &found)->item = item;
+	}
+}
+
+/* The row in the columns of the whole table when it comes from a partition. */
+TupleTableSlot *
+BatchRow(Batch *batch, BatchTable *table, Relation relation, TupleTableSlot *slot)
+{
+	Conversion *conversion = NULL;
+	ListCell *cell;
+	MemoryContext old;
+
+	if (RelationGetRelid(relation) == table->shape->relid)
+		return slot;
+	foreach (cell, table->conversions)
+		if (((Conversion *) lfirst(cell))->relid == RelationGetRelid(relation))
+			conversion = lfirst(cell);
+	if (conversion == NULL)
+	{
+		old = MemoryContextSwitchTo(batch->memory);
+		conversion = palloc(sizeof(Conversion));
+		conversion->relid = RelationGetRelid(relation);
+		conversion->map = convert_tuples_by_name(CreateTupleDescCopy(RelationGetDescr(relation)),
+												 table->shape->desc);
+		conversion->slot = MakeSingleTupleTableSlot(table->shape->desc, &TTSOpsVirtual);
+		table->conversions = lappend(table->conversions, conversion);
+		MemoryContextSwitchTo(old);
+	}
+	if (conversion->map == NULL)
+		return slot;
+	return execute_attr_map_slot(conversion->map->attrMap, slot, conversion->slot);
+}

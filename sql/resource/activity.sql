@@ -41,7 +41,8 @@ CREATE VIEW account.activity WITH (security_barrier) AS
            coalesce(m.is_seen, e.id <= i.seen_through, false) AS seen,
            coalesce(m.is_archived, e.id <= i.archived_through, false) AS archived,
            CASE WHEN e.action = 'updated' AND e.at > statement_timestamp() - interval '1 hour' AND x.event_id IS NULL
-                 AND (e.resource_type = 'settings' OR EXISTS (SELECT FROM account_data.resources r WHERE r.kind = e.resource_type))
+                 AND (e.resource_type = 'settings' OR (e.resource_id IS NOT NULL
+                  AND EXISTS (SELECT FROM account_data.resources r WHERE r.kind = e.resource_type)))
                 THEN e.at + interval '1 hour' END AS undoable_until
       FROM account.acting() p
       JOIN account_data.events e ON e.workspace_id = p.workspace_id
@@ -89,7 +90,7 @@ CREATE FUNCTION account.log_event(resource_type text, action text, resource_id t
     resource_name text DEFAULT NULL, description text DEFAULT NULL, metadata jsonb DEFAULT NULL)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_log_event';
 COMMENT ON FUNCTION account.log_event(text, text, text, text, text, jsonb)
-    IS 'Adds an event of the application to the active workspace''s feed. Needs editor.';
+    IS 'Adds an event of the application to the active workspace''s feed; updates of settings and resources write their own. Needs editor.';
 
 CREATE FUNCTION account.undo(event_id uuid)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_undo';

@@ -43,8 +43,8 @@ static Statement read_page = {
 		"  coalesce(m.is_seen, e.id <= i.seen_through, false),"
 		"  coalesce(m.is_archived, e.id <= i.archived_through, false),"
 		"  CASE WHEN e.action = 'updated' AND e.at > statement_timestamp() - interval '1 hour'"
-		"    AND x.event_id IS NULL AND (e.resource_type = 'settings' OR EXISTS ("
-		"     SELECT FROM account_data.resources r WHERE r.kind = e.resource_type))"
+		"    AND x.event_id IS NULL AND (e.resource_type = 'settings' OR (e.resource_id IS NOT NULL"
+		"     AND EXISTS (SELECT FROM account_data.resources r WHERE r.kind = e.resource_type)))"
 		"   THEN e.at + interval '1 hour' END"
 		" FROM account_data.events e"
 		" LEFT JOIN account_data.inboxes i ON i.workspace_id = $1 AND i.user_id = $2"
@@ -226,10 +226,29 @@ account_unseen_count(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(row[0].value);
 }
 
+static Statement find_kind = {
+	.types = "text",
+	.sql = "SELECT true FROM account_data.resources WHERE kind = $1",
+};
+
 static char *
 OptionalName(FunctionCallInfo fcinfo, int n, const char *what)
 {
 	return PG_ARGISNULL(n) ? NULL : ArgName(fcinfo, n, what, MAX_TEXT);
+}
+
+/* What account.undo believes is written by the change itself and by nobody else. */
+static void
+RequireUnreserved(const Event *event)
+{
+	NullableDatum args[1] = {ArgText(event->resource_type)};
+	NullableDatum row[1];
+
+	if (strcmp(event->action, "updated") == 0 &&
+		(strcmp(event->resource_type, "settings") == 0 || QueryRow(&find_kind, args, row, 1)))
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
+						errmsg("invalid action: updates of a %s are recorded when they are made",
+							   event->resource_type)));
 }
 
 PG_FUNCTION_INFO_V1(account_log_event);
@@ -241,6 +260,7 @@ account_log_event(PG_FUNCTION_ARGS)
 
 	event.resource_type = ArgName(fcinfo, 0, "resource_type", MAX_NAME);
 	event.action = ArgName(fcinfo, 1, "action", MAX_NAME);
+	RequireUnreserved(&event);
 	event.resource_key = OptionalName(fcinfo, 2, "resource_id");
 	event.resource_name = OptionalName(fcinfo, 3, "resource_name");
 	event.description = OptionalName(fcinfo, 4, "description");

@@ -6,10 +6,12 @@
 
 #include "access/xact.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 
 #include "access/event.h"
 #include "access/principal.h"
+#include "access/role.h"
 #include "base/args.h"
 #include "base/errors.h"
 #include "base/query.h"
@@ -176,6 +178,25 @@ ChangedSince(const Shape *shape, const Changes *changes, const char *key)
 	return TextDatumGetCString(row[0].value);
 }
 
+/* A row goes back to the workspace it came from only with somebody who may write there. */
+static void
+RequireWayBack(const Shape *shape, const Changes *changes)
+{
+	for (int i = 0; i < changes->count; i++)
+	{
+		const ColumnChange *change = &changes->list[i];
+		Membership member;
+
+		if (ColumnOf(shape, change) != shape->workspace || change->old == NULL)
+			continue;
+		member = MembershipOf(
+			DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(change->old))),
+			&PrincipalRequirePerson()->actor_id);
+		if (!member.is_member || member.role < ROLE_EDITOR || !RoleLasts(member.until))
+			ErrorDenied("This needs the role editor in the workspace that the row came from.");
+	}
+}
+
 static void
 UndoResource(Oid relid, const char *resource_id, const pg_uuid_t *workspace_id, Changes *changes)
 {
@@ -186,6 +207,7 @@ UndoResource(Oid relid, const char *resource_id, const pg_uuid_t *workspace_id, 
 	char *changed;
 	int level = ImagePin();
 
+	RequireWayBack(shape, changes);
 	initStringInfo(&key);
 	initStringInfo(&sql);
 	AppendKey(&key, shape, resource_id, workspace_id);
@@ -199,6 +221,7 @@ UndoResource(Oid relid, const char *resource_id, const pg_uuid_t *workspace_id, 
 						 Literal(shape, ColumnOf(shape, &changes->list[i]), changes->list[i].old));
 	appendStringInfoString(&sql, strstr(key.data, " WHERE "));
 	update->owner = shape->owner;
+	update->home = get_rel_namespace(relid);
 	update->sql = sql.data;
 	QueryTable(update, NULL, NULL, NULL, 0);
 	ImageUnpin(level);

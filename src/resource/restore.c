@@ -156,8 +156,10 @@ Refuse(const StoredItem *item, const List *conflicts)
 		const Conflict *conflict = lfirst(cell);
 
 		if (conflict->is_taken)
-			ereport(ERROR, (errcode(ERRCODE_ACCOUNT_TAKEN), errmsg("%s", conflict->text),
-							errhint("Give account.restore a new_name that is free.")));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_ACCOUNT_TAKEN), errmsg("%s", conflict->text),
+				 conflict->is_name ? errhint("Give account.restore a new_name that is free.") : 0));
 		if (strcmp(conflict->action, "refuse") == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_ACCOUNT_WRONG_STATE),

@@ -29,6 +29,7 @@
 #include "base/errors.h"
 #include "base/query.h"
 #include "base/uuid.h"
+#include "resource/change.h"
 #include "resource/trash.h"
 #include "resource/usage.h"
 #include "resource/watch.h"
@@ -477,10 +478,7 @@ CaptureOne(Batch *batch, TriggerData *trigger)
 	if (!HeapTupleHeaderIndicatesMovedPartitions(trigger->tg_trigtuple->t_data))
 		Capture(batch, table, row);
 	else if (table->shape->is_resource)
-	{
-		Uncount(batch, table->shape, row, false);
-		Flush(batch);
-	}
+		ChangeMoved(batch->query, table->shape, row);
 	if (IsLonePartition(relation))
 		Flush(batch);
 }

@@ -38,6 +38,49 @@ ChangeInsertAction(const char *action)
 	return before;
 }
 
+/* The row that an UPDATE took out of one partition and is about to put into another. */
+static struct
+{
+	MemoryContext query; /* whose row it is */
+	const Shape *shape;
+	TupleTableSlot *row;
+	bool is_waiting;
+} moved;
+
+static void
+ForgetMoved(void *arg)
+{
+	moved.query = NULL;
+}
+
+void
+ChangeMoved(MemoryContext query, const Shape *shape, TupleTableSlot *row)
+{
+	if (moved.query != query || moved.shape != shape)
+	{
+		MemoryContext old = MemoryContextSwitchTo(query);
+		MemoryContextCallback *release = palloc0(sizeof(MemoryContextCallback));
+
+		release->func = ForgetMoved;
+		MemoryContextRegisterResetCallback(query, release);
+		moved.row = MakeSingleTupleTableSlot(shape->desc, &TTSOpsHeapTuple);
+		moved.shape = shape;
+		moved.query = query;
+		MemoryContextSwitchTo(old);
+	}
+	ExecCopySlot(moved.row, row);
+	moved.is_waiting = true;
+}
+
+static TupleTableSlot *
+TakeMoved(MemoryContext query, const Shape *shape)
+{
+	if (moved.query != query || moved.shape != shape || !moved.is_waiting)
+		return NULL;
+	moved.is_waiting = false;
+	return moved.row;
+}
+
 typedef struct Change
 {
 	MemoryContext memory;
@@ -183,14 +226,17 @@ ChangeAll(Change *change, TriggerData *trigger)
 	}
 }
 
+/* from is the row as it was in another partition. */
 static void
-ChangeOne(Change *change, TriggerData *trigger)
+ChangeOne(Change *change, TriggerData *trigger, TupleTableSlot *from)
 {
 	const Shape *shape = change->shape;
 	Relation relation = trigger->tg_relation;
 	TupleTableSlot *row = ShapeSlot(shape, relation, trigger->tg_trigslot);
 
-	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+	if (from != NULL)
+		Updated(change, from, row);
+	else if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 		Inserted(change, row);
 	else
 		Updated(change, row, ShapeSlot(shape, relation, trigger->tg_newslot));
@@ -204,6 +250,7 @@ account_resource_changed(PG_FUNCTION_ARGS)
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	bool by_row;
 	Change change = {.tallies.memory = CurrentMemoryContext};
+	TupleTableSlot *from = NULL;
 	const char *action;
 	int pin;
 
@@ -217,13 +264,15 @@ account_resource_changed(PG_FUNCTION_ARGS)
 	change.shape = ShapeOf(RelationGetRelid(trigger->tg_relation));
 	if (!change.shape->is_resource)
 		PG_RETURN_POINTER(NULL);
-	action = TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? insert_action : "updated";
+	if (by_row && TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+		from = TakeMoved(fcinfo->flinfo->fn_mcxt, change.shape);
+	action = from == NULL && TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? insert_action : "updated";
 	change.watch = WatchBegin(CurrentMemoryContext, change.shape, action,
 							  by_row ? 1 : tuplestore_tuple_count(trigger->tg_newtable));
 	change.row = AllocSetContextCreate(CurrentMemoryContext, "account row", ALLOCSET_DEFAULT_SIZES);
 	pin = ImagePin();
 	if (by_row)
-		ChangeOne(&change, trigger);
+		ChangeOne(&change, trigger, from);
 	else
 		ChangeAll(&change, trigger);
 	ImageUnpin(pin);

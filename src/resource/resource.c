@@ -2,35 +2,28 @@
  * resource.c
  *		Making a table of the application a resource, and undoing it.
  *
- * Everything that is checked is checked before anything is changed.  Triggers
- * and policies are made as the table's owner, in whose name pg_dump will make
- * them again; the owner gets the rights that this takes.
+ * Everything that is checked is checked before anything is changed.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_inherits.h"
-#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
 
 #include "base/args.h"
 #include "base/errors.h"
 #include "base/query.h"
+#include "resource/attach.h"
 #include "resource/shape.h"
 #include "resource/usage.h"
 #include "workspace/plan.h"
@@ -40,7 +33,6 @@
 typedef struct Registration
 {
 	Oid relid;
-	Oid owner;
 	char *kind;
 	char *category;
 	Name workspace;
@@ -48,12 +40,11 @@ typedef struct Registration
 	Name size; /* NULL: none */
 	bool policies;
 	bool row_security; /* is on already */
-	bool is_partitioned;
 } Registration;
 
 static Statement find_resource = {
 	.types = "oid",
-	.sql = "SELECT kind, workspace_column, policies, row_security, limit_name"
+	.sql = "SELECT kind, category, policies, row_security, limit_name"
 		   " FROM account_data.resources WHERE relation = $1 FOR UPDATE",
 };
 
@@ -62,10 +53,14 @@ static Statement find_kind = {
 	.sql = "SELECT true FROM account_data.resources WHERE kind = $1",
 };
 
+/* One of those whose table was dropped. */
 static Statement forget_dropped = {
 	.types = "",
-	.sql = "DELETE FROM account_data.resources r"
-		   " WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = r.relation)",
+	.sql = "DELETE FROM account_data.resources WHERE relation = ("
+		   "  SELECT relation FROM account_data.resources r"
+		   "   WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = r.relation)"
+		   "   ORDER BY relation::oid LIMIT 1)"
+		   " RETURNING limit_name, category",
 };
 
 static Statement insert_resource = {
@@ -78,18 +73,6 @@ static Statement insert_resource = {
 static Statement delete_resource = {
 	.types = "oid",
 	.sql = "DELETE FROM account_data.resources WHERE relation = $1",
-};
-
-/* Its bytes stay counted with the rest until they are purged or gone by hand. */
-static Statement forget_counts = {
-	.types = "text",
-	.sql = "DELETE FROM account_data.usage_counts WHERE name = $1",
-};
-
-static Statement list_resources = {
-	.types = "",
-	.sql = "SELECT r.relation::oid FROM account_data.resources r"
-		   " JOIN pg_catalog.pg_class c ON c.oid = r.relation",
 };
 
 static void
@@ -172,196 +155,9 @@ CheckTable(Registration *r)
 	list_free(RelationGetIndexList(relation));
 	if (!OidIsValid(relation->rd_pkindex))
 		Invalid(psprintf("table %s has no primary key", ShapeQuote(r->relid)));
-	r->owner = class->relowner;
 	r->row_security = class->relrowsecurity;
-	r->is_partitioned = class->relkind == RELKIND_PARTITIONED_TABLE;
 	table_close(relation, NoLock);
 	CheckColumns(r);
-}
-
-/* Every table whose rows may be deleted along, with this one first. */
-static List *
-Reach(Oid relid)
-{
-	List *reach = list_make1_oid(relid);
-
-	for (int i = 0; i < list_length(reach); i++)
-	{
-		Oid each = list_nth_oid(reach, i);
-
-		reach = list_concat_unique_oid(reach, ShapeMembers(each));
-		reach = list_concat_unique_oid(reach, ShapeCascade(each));
-	}
-	return reach;
-}
-
-/* Whether others hang on the table, or rows come from partitions or heirs. */
-static bool
-NeedsRowTrigger(Oid relid)
-{
-	return get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE || has_subclass(relid) ||
-		   has_superclass(relid) || ShapeCascade(relid) != NIL;
-}
-
-static Oid
-OwnerOf(Oid relid)
-{
-	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
-/* What making triggers and policies as the table's owner takes. */
-static void
-GrantOwner(Oid owner)
-{
-	const char *role = quote_identifier(GetUserNameFromId(owner, false));
-
-	if (superuser_arg(owner) || owner == CatalogOwner())
-		return;
-	QueryCommand(CatalogOwner(),
-				 psprintf("GRANT USAGE ON SCHEMA account, account_data TO %s", role));
-	QueryCommand(CatalogOwner(),
-				 psprintf("GRANT EXECUTE ON FUNCTION account_data.trash_capture(),"
-						  " account_data.resource_truncated(), account_data.resource_changed(),"
-						  " account.has_role(uuid, account.role) TO %s",
-						  role));
-	QueryCommand(CatalogOwner(), psprintf("GRANT USAGE ON TYPE account.role TO %s", role));
-}
-
-static const Trigger *
-FindTrigger(Relation relation, const char *name)
-{
-	TriggerDesc *triggers = relation->trigdesc;
-
-	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
-		if (strcmp(triggers->triggers[i].tgname, name) == 0)
-			return &triggers->triggers[i];
-	return NULL;
-}
-
-static void
-MakeTrigger(Oid relid, const char *name, const char *when, const char *function)
-{
-	QueryCommand(OwnerOf(relid), psprintf("CREATE TRIGGER %s %s EXECUTE FUNCTION account_data.%s()",
-										  name, psprintf(when, ShapeQuote(relid)), function));
-}
-
-static void
-DropTrigger(Oid relid, const char *name)
-{
-	Relation relation = table_open(relid, AccessShareLock);
-	bool is_there = FindTrigger(relation, name) != NULL;
-
-	table_close(relation, NoLock);
-	if (is_there)
-		QueryCommand(OwnerOf(relid), psprintf("DROP TRIGGER %s ON %s", name, ShapeQuote(relid)));
-}
-
-/* Whether the capture triggers are those that the table needs now. */
-static bool
-IsAttached(Oid relid, bool by_row)
-{
-	Relation relation = table_open(relid, AccessShareLock);
-	const Trigger *capture = FindTrigger(relation, CAPTURE_TRIGGER);
-	const Trigger *end = FindTrigger(relation, CAPTURE_END_TRIGGER);
-	bool is_attached = capture != NULL && (TRIGGER_FOR_ROW(capture->tgtype) != 0) == by_row &&
-					   (end != NULL) == by_row;
-
-	table_close(relation, AccessShareLock);
-	return is_attached;
-}
-
-/* Attaches what captures deleted rows; false when all of it was there. */
-static bool
-Attach(Oid relid)
-{
-	bool is_partition = get_rel_relispartition(relid);
-	bool by_row = is_partition || NeedsRowTrigger(relid);
-
-	if (IsAttached(relid, by_row))
-		return false;
-	GrantOwner(OwnerOf(relid));
-	if (!is_partition)
-		DropTrigger(relid, CAPTURE_TRIGGER);
-	DropTrigger(relid, CAPTURE_END_TRIGGER);
-	if (!is_partition && by_row)
-		MakeTrigger(relid, CAPTURE_TRIGGER, "AFTER DELETE ON %s FOR EACH ROW", "trash_capture");
-	if (by_row)
-		MakeTrigger(relid, CAPTURE_END_TRIGGER, "AFTER DELETE ON %s FOR EACH STATEMENT",
-					"trash_capture");
-	else
-		MakeTrigger(relid, CAPTURE_TRIGGER,
-					"AFTER DELETE ON %s REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT",
-					"trash_capture");
-	return true;
-}
-
-static bool
-AttachAll(Oid relid)
-{
-	bool is_changed = false;
-	ListCell *cell;
-
-	/* the row triggers of partitions are those of the whole table, which comes first */
-	foreach (cell, Reach(relid))
-		is_changed = Attach(lfirst_oid(cell)) || is_changed;
-	return is_changed;
-}
-
-static void
-MakePolicies(const Registration *r)
-{
-	static const struct
-	{
-		const char *name;
-		const char *command;
-		const char *using;
-		const char *check;
-	} policies[] = {
-		{"account_select", "SELECT", "viewer", NULL},
-		{"account_insert", "INSERT", NULL, "editor"},
-		{"account_update", "UPDATE", "editor", "editor"},
-		{"account_delete", "DELETE", "editor", NULL},
-	};
-	const char *table = ShapeQuote(r->relid);
-	const char *column = quote_identifier(NameStr(*r->workspace));
-
-	QueryCommand(r->owner, psprintf("ALTER TABLE %s ENABLE ROW LEVEL SECURITY", table));
-	for (size_t i = 0; i < lengthof(policies); i++)
-	{
-		StringInfoData sql;
-
-		initStringInfo(&sql);
-		appendStringInfo(&sql, "CREATE POLICY %s ON %s FOR %s", policies[i].name, table,
-						 policies[i].command);
-		if (policies[i].using != NULL)
-			appendStringInfo(&sql, " USING (account.has_role(%s, '%s'))", column,
-							 policies[i].using);
-		if (policies[i].check != NULL)
-			appendStringInfo(&sql, " WITH CHECK (account.has_role(%s, '%s'))", column,
-							 policies[i].check);
-		QueryCommand(r->owner, sql.data);
-	}
-}
-
-static void
-DropPolicies(Oid relid, bool row_security)
-{
-	static const char *const names[] = {"account_select", "account_insert", "account_update",
-										"account_delete"};
-
-	for (size_t i = 0; i < lengthof(names); i++)
-		QueryCommand(OwnerOf(relid),
-					 psprintf("DROP POLICY IF EXISTS %s ON %s", names[i], ShapeQuote(relid)));
-	if (!row_security)
-		QueryCommand(OwnerOf(relid),
-					 psprintf("ALTER TABLE %s DISABLE ROW LEVEL SECURITY", ShapeQuote(relid)));
 }
 
 /* "models" is the limit of kind "model"; a kind without any counts under its own name. */
@@ -393,33 +189,12 @@ InsertResource(const Registration *r)
 static void
 RegisterAgain(const Registration *r, const char *kind)
 {
-	if (strcmp(r->kind, kind) != 0 || !AttachAll(r->relid))
+	if (strcmp(r->kind, kind) != 0 || !AttachCapture(r->relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_ACCOUNT_TAKEN),
 				 errmsg("resource %s already exists", ShapeQuote(r->relid)),
 				 errdetail("It is registered as \"%s\", and so is all that hangs on it.", kind)));
 	CacheInvalidateRelcacheByRelid(r->relid);
-}
-
-/* What counts rows and records their changes. */
-static void
-MakeChangeTriggers(const Registration *r)
-{
-	if (r->is_partitioned || has_subclass(r->relid) || has_superclass(r->relid))
-	{
-		MakeTrigger(r->relid, "account_insert", "AFTER INSERT ON %s FOR EACH ROW",
-					"resource_changed");
-		MakeTrigger(r->relid, "account_update", "AFTER UPDATE ON %s FOR EACH ROW",
-					"resource_changed");
-		return;
-	}
-	MakeTrigger(r->relid, "account_insert",
-				"AFTER INSERT ON %s REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT",
-				"resource_changed");
-	MakeTrigger(r->relid, "account_update",
-				"AFTER UPDATE ON %s REFERENCING OLD TABLE AS before NEW TABLE AS after"
-				" FOR EACH STATEMENT",
-				"resource_changed");
 }
 
 static void
@@ -428,7 +203,8 @@ Register(Registration *r)
 	NullableDatum args[1] = {ArgDatum(ObjectIdGetDatum(r->relid))};
 	NullableDatum row[5];
 
-	QueryRun(&forget_dropped, NULL);
+	while (QueryRow(&forget_dropped, NULL, row, 2))
+		UsageForget(row[0], row[1]);
 	if (QueryRow(&find_resource, args, row, 5))
 	{
 		RegisterAgain(r, TextDatumGetCString(row[0].value));
@@ -440,12 +216,10 @@ Register(Registration *r)
 				(errcode(ERRCODE_ACCOUNT_TAKEN), errmsg("kind \"%s\" already exists", r->kind),
 				 errdetail("Another table is registered under it.")));
 	InsertResource(r);
-	(void) AttachAll(r->relid);
-	MakeTrigger(r->relid, "account_truncate", "BEFORE TRUNCATE ON %s FOR EACH STATEMENT",
-				"resource_truncated");
-	MakeChangeTriggers(r);
+	(void) AttachCapture(r->relid);
+	AttachChanges(r->relid);
 	if (r->policies)
-		MakePolicies(r);
+		PoliciesMake(r->relid, NameStr(*r->workspace));
 	/* what is known of the table and what it hangs on is made anew */
 	CacheInvalidateRelcacheByRelid(r->relid);
 	CommandCounterIncrement();
@@ -490,37 +264,6 @@ account_register_resource(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-static void
-AddReach(const NullableDatum *row, void *state)
-{
-	List **reach = state;
-	MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(*reach));
-
-	*reach = list_concat_unique_oid(*reach, Reach(DatumGetObjectId(row[0].value)));
-	MemoryContextSwitchTo(old);
-}
-
-/* Takes the capture triggers off tables that hang on no resource any more. */
-static void
-DetachAll(Oid relid)
-{
-	List *kept = list_make1_oid(InvalidOid);
-	ListCell *cell;
-
-	QueryEach(&list_resources, NULL, 1, AddReach, &kept);
-	foreach (cell, Reach(relid))
-	{
-		Oid each = lfirst_oid(cell);
-
-		if (list_member_oid(kept, each))
-			continue;
-		if (!get_rel_relispartition(each))
-			DropTrigger(each, CAPTURE_TRIGGER);
-		DropTrigger(each, CAPTURE_END_TRIGGER);
-		CacheInvalidateRelcacheByRelid(each);
-	}
-}
-
 PG_FUNCTION_INFO_V1(account_unregister_resource);
 Datum
 account_unregister_resource(PG_FUNCTION_ARGS)
@@ -535,13 +278,10 @@ account_unregister_resource(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_NOT_FOUND),
 						errmsg("resource %s does not exist", ShapeQuote(relid))));
 	QueryRun(&delete_resource, args);
-	DetachAll(relid);
-	DropTrigger(relid, "account_truncate");
-	DropTrigger(relid, "account_insert");
-	DropTrigger(relid, "account_update");
-	QueryRun(&forget_counts, &row[4]);
+	Detach(relid);
+	UsageForget(row[4], row[1]);
 	if (DatumGetBool(row[2].value))
-		DropPolicies(relid, DatumGetBool(row[3].value));
+		PoliciesDrop(relid, DatumGetBool(row[3].value));
 	CacheInvalidateRelcacheByRelid(relid);
 	PG_RETURN_VOID();
 }

@@ -8,7 +8,7 @@ COMMENT ON FUNCTION account.verify_api_key(text)
 CREATE FUNCTION account.authenticate(api_key text, is_local boolean DEFAULT true)
     RETURNS account.principal LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_authenticate';
 COMMENT ON FUNCTION account.authenticate(text, boolean)
-    IS 'Lets whom a key speaks for act, to the end of the transaction; raises 28000 when it does not hold.';
+    IS 'Lets whom a key speaks for act, to the end of the transaction; raises 28000 when it does not hold. It is told no address: allowed_ips are for account.admit to check, before it.';
 
 CREATE FUNCTION account.admit(key text, category text DEFAULT 'default', scope text DEFAULT NULL,
     ip inet DEFAULT NULL, cost integer DEFAULT 1)

@@ -3,7 +3,7 @@
 CREATE FUNCTION account.grant_usage(grantee regrole)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_grant_usage';
 COMMENT ON FUNCTION account.grant_usage(regrole)
-    IS 'Grants a role the doors of end users: USAGE on schema account, SELECT on its views, EXECUTE on proving, acting, reading and the functions of a workspace.';
+    IS 'Grants a role the doors of end users: USAGE on schema account and its types, SELECT on its views, EXECUTE on proving, acting, reading and the functions of a workspace.';
 
 CREATE FUNCTION account.grant_service(grantee regrole)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_grant_service';
@@ -13,6 +13,6 @@ COMMENT ON FUNCTION account.grant_service(regrole)
 CREATE FUNCTION account.grant_operator(grantee regrole)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_grant_operator';
 COMMENT ON FUNCTION account.grant_operator(regrole)
-    IS 'Grants maintenance: USAGE on both schemas, SELECT on account.audit_log and the tables of account_data, EXECUTE on health, rotate_master_key, dead_letters, retry_dead_letter, set_plan, set_plan_limit, set_plan_feature, override_limit, end_limit_override, provision_enterprise, grant_credits, adjust_credits, refund, expire_credits, verify_ledger, ledger_checkpoint, erase_transaction_text, create_promo_code, register_resource, unregister_resource, purge_expired and verify_activity.';
+    IS 'Grants maintenance: USAGE on both schemas and the types, SELECT on account.audit_log and the tables of account_data, EXECUTE on health, rotate_master_key, dead_letters, retry_dead_letter, add_reserved_name, remove_reserved_name, add_consumer_domain, remove_consumer_domain, set_plan, set_plan_limit, set_plan_feature, override_limit, end_limit_override, provision_enterprise, grant_credits, adjust_credits, refund, expire_credits, verify_ledger, ledger_checkpoint, erase_transaction_text, create_promo_code, register_resource, unregister_resource, purge_expired and verify_activity.';
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA account, account_data FROM PUBLIC;

@@ -27,9 +27,11 @@ COMMENT ON TABLE account_data.consumer_domain_defaults IS 'Mail domains that bel
 
 CREATE TABLE account_data.consumer_domains (
     domain      text PRIMARY KEY CHECK (domain = lower(domain COLLATE "C")),
-    is_consumer boolean NOT NULL DEFAULT true
+    is_consumer boolean NOT NULL DEFAULT true,
+    changed_by  name NOT NULL DEFAULT session_user,
+    changed_at  timestamptz NOT NULL DEFAULT statement_timestamp()
 );
-COMMENT ON TABLE account_data.consumer_domains IS 'Mail domains an operator calls a consumer''s, or with is_consumer = false a company''s, on top of the ones shipped.';
+COMMENT ON TABLE account_data.consumer_domains IS 'Mail domains an operator called a consumer''s, or with is_consumer = false a company''s, on top of the ones shipped; written by account.add_consumer_domain and remove_consumer_domain.';
 
 CREATE VIEW account_data.consumer_domains_in_force WITH (security_barrier) AS
     SELECT domain FROM account_data.consumer_domain_defaults d
@@ -99,6 +101,15 @@ COMMENT ON FUNCTION account.set_primary_email(text) IS 'Makes a verified address
 CREATE FUNCTION account.remove_email(email text)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_remove_email';
 COMMENT ON FUNCTION account.remove_email(text) IS 'Removes an address of the acting person that is not the primary one.';
+
+CREATE FUNCTION account.add_consumer_domain(domain text)
+    RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_add_consumer_domain';
+COMMENT ON FUNCTION account.add_consumer_domain(text)
+    IS 'Says that everybody can have an address of a domain: it is no company''s, earns no company bonus and recommends no teams.';
+
+CREATE FUNCTION account.remove_consumer_domain(domain text)
+    RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_remove_consumer_domain';
+COMMENT ON FUNCTION account.remove_consumer_domain(text) IS 'Says that a domain is a company''s, also one of those shipped.';
 
 CREATE VIEW account.emails WITH (security_barrier) AS
     SELECT e.email, e.is_primary, e.verified_at IS NOT NULL AS is_verified,

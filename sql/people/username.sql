@@ -16,9 +16,11 @@ COMMENT ON TABLE account_data.reserved_name_defaults IS 'Names nobody may take, 
 
 CREATE TABLE account_data.reserved_names (
     name        text PRIMARY KEY,
-    is_reserved boolean NOT NULL DEFAULT true
+    is_reserved boolean NOT NULL DEFAULT true,
+    changed_by  name NOT NULL DEFAULT session_user,
+    changed_at  timestamptz NOT NULL DEFAULT statement_timestamp()
 );
-COMMENT ON TABLE account_data.reserved_names IS 'Names an operator reserves, or with is_reserved = false frees, on top of the ones shipped.';
+COMMENT ON TABLE account_data.reserved_names IS 'Names an operator reserved, or with is_reserved = false freed, on top of the ones shipped; written by account.add_reserved_name and remove_reserved_name.';
 
 CREATE VIEW account_data.reserved_names_in_force WITH (security_barrier) AS
     SELECT name FROM account_data.reserved_name_defaults d
@@ -63,3 +65,11 @@ CREATE FUNCTION account.check_username(name text, suggest boolean DEFAULT false,
     OUT available boolean, OUT reason text, OUT suggestion text)
     LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'account_check_username';
 COMMENT ON FUNCTION account.check_username(text, boolean) IS 'Whether a name is free for a user or team, why not, and on request one that is.';
+
+CREATE FUNCTION account.add_reserved_name(name text)
+    RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_add_reserved_name';
+COMMENT ON FUNCTION account.add_reserved_name(text) IS 'Reserves a name, so that no new user or team takes it; who has it keeps it.';
+
+CREATE FUNCTION account.remove_reserved_name(name text)
+    RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_remove_reserved_name';
+COMMENT ON FUNCTION account.remove_reserved_name(text) IS 'Lets a reserved name be taken, also one of those shipped.';

@@ -39,10 +39,12 @@ CREATE TABLE account_data.invite_tokens (
     digest       bytea PRIMARY KEY CHECK (octet_length(digest) = 32),
     workspace_id uuid NOT NULL,
     invite_id    uuid NOT NULL,
-    is_link      boolean NOT NULL
+    is_link      boolean NOT NULL,
+    message_id   uuid
 );
 CREATE INDEX invite_tokens_invite_idx ON account_data.invite_tokens (workspace_id, invite_id);
 COMMENT ON TABLE account_data.invite_tokens IS 'SHA-256 of the tokens of invites and links that have not been cancelled or replaced.';
+COMMENT ON COLUMN account_data.invite_tokens.message_id IS 'The message that carries the token, which goes when the token does; null for a link.';
 
 SELECT pg_catalog.pg_extension_config_dump('account_data.invites', '');
 SELECT pg_catalog.pg_extension_config_dump('account_data.invite_links', '');

@@ -67,7 +67,11 @@ CREATE VIEW account.workspaces WITH (security_barrier) AS
            m.joined_at, m.role = 'owner' OR w.members_until > statement_timestamp() AS has_access,
            w.id = p.workspace_id AS is_active
       FROM account.acting() p
-      JOIN account_data.members m ON m.user_id = p.user_id
+     CROSS JOIN LATERAL (
+           SELECT b.workspace_id, b.role, b.joined_at FROM account_data.members b WHERE b.user_id = p.user_id
+           UNION ALL
+           SELECT a.workspace_id, a.role, a.created_at FROM account_data.service_accounts a
+            WHERE a.workspace_id = p.workspace_id AND a.id = p.service_account_id) m
       JOIN account_data.workspaces w ON w.id = m.workspace_id
       JOIN account_data.workspace_plans x ON x.workspace_id = w.id
       JOIN account_data.seats_used s ON s.workspace_id = w.id
@@ -75,7 +79,7 @@ CREATE VIEW account.workspaces WITH (security_barrier) AS
       LEFT JOIN account_data.limit_overrides o
         ON o.workspace_id = w.id AND o.name = 'members' AND coalesce(o.ends_at, 'infinity') > statement_timestamp()
      WHERE account.require_principal() AND (p.proof <> 'api_key' OR w.id = p.workspace_id);
-COMMENT ON VIEW account.workspaces IS 'Every workspace of the acting person, with their role there; for a key, its own.';
+COMMENT ON VIEW account.workspaces IS 'Every workspace of the acting person, with their role there; for a key, also a service account''s, its own.';
 COMMENT ON COLUMN account.workspaces.seats_used IS 'Members, and pending invites that hold a seat.';
 COMMENT ON COLUMN account.workspaces.seats_max IS 'The limit of members; null: none, or a personal workspace, which has no seats.';
 COMMENT ON COLUMN account.workspaces.has_access IS 'Whether the plan still covers members; the owner always has access.';

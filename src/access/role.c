@@ -8,6 +8,12 @@
  * a result read under one generation may be used until the next.  That works
  * without shared memory of our own, and on a standby.
  *
+ * The doors tell of a new member in the same way; a plain INSERT, COPY or restore
+ * does not, since no trigger of ours fires on INSERT.  So what such a row could add
+ * to (that somebody is no member, and workspace_ids()) is read again in a statement
+ * that begins a second later.  To read it again in every transaction would make a
+ * primary-key look-up under a policy twice as dear for a member of ten workspaces.
+ *
  * Roles are read by what is committed now: an old snapshot must not keep a
  * role alive that was taken away.
  */
@@ -32,6 +38,9 @@
 /* With more workspaces than this the map starts over empty. */
 #define MAX_MAPPED_ROLES 16384
 
+/* How long it may be unseen that somebody was made a member behind the doors' back. */
+#define UNTOLD_FOR USECS_PER_SEC
+
 #define MEMBER_WORKSPACE_ID_ATTNUM 1
 #define MEMBER_ROLE_ATTNUM 3
 #define WORKSPACE_MEMBERS_UNTIL_ATTNUM 7
@@ -44,7 +53,8 @@
 typedef struct RoleEntry
 {
 	pg_uuid_t workspace_id; /* hash key */
-	TimestampTz until;
+	TimestampTz until;		/* DT_NOBEGIN: no access */
+	TimestampTz read_at;
 	uint64 epoch;
 	int8 role;
 	char status; /* simplehash's own */
@@ -87,6 +97,7 @@ static struct
 	AccountRole min_role;
 	pg_uuid_t user_id;
 	uint64 generation;
+	TimestampTz read_at;
 	TimestampTz until;
 } list;
 
@@ -227,6 +238,13 @@ MembershipRequire(const pg_uuid_t *workspace_id, const pg_uuid_t *user_id)
 	return membership;
 }
 
+/* Whether a row may have been added since that nobody told of. */
+static inline bool
+MayHaveGrown(TimestampTz read_at)
+{
+	return GetCurrentStatementStartTimestamp() - read_at >= UNTOLD_FOR;
+}
+
 /* Reads a membership into the map. */
 static pg_noinline const RoleEntry *
 MapMembership(const Principal *p, const pg_uuid_t *workspace_id)
@@ -244,6 +262,7 @@ MapMembership(const Principal *p, const pg_uuid_t *workspace_id)
 	entry->until = membership.until;
 	entry->role = membership.role;
 	entry->epoch = epoch;
+	entry->read_at = GetCurrentStatementStartTimestamp();
 	return entry;
 }
 
@@ -260,7 +279,8 @@ MappedMembership(const Principal *p, const pg_uuid_t *workspace_id)
 		roles.epoch++;
 	}
 	entry = roles.map == NULL ? NULL : rolemap_lookup(roles.map, *workspace_id);
-	if (entry == NULL || entry->epoch != roles.epoch)
+	if (entry == NULL || entry->epoch != roles.epoch ||
+		(entry->until == DT_NOBEGIN && MayHaveGrown(entry->read_at)))
 		entry = MapMembership(p, workspace_id);
 	return entry;
 }
@@ -348,6 +368,7 @@ ListWorkspaces(const Principal *p, AccountRole min_role)
 	list.min_role = min_role;
 	list.user_id = p->actor_id;
 	list.generation = generation;
+	list.read_at = GetCurrentStatementStartTimestamp();
 	list.until = until;
 }
 
@@ -356,7 +377,7 @@ static ArrayType *
 ListedWorkspaces(const Principal *p, AccountRole min_role)
 {
 	if (list.ids == NULL || list.min_role != min_role || !UuidEqual(&list.user_id, &p->actor_id) ||
-		list.generation != role_generation || !RoleLasts(list.until))
+		list.generation != role_generation || MayHaveGrown(list.read_at) || !RoleLasts(list.until))
 		ListWorkspaces(p, min_role);
 	return memcpy(palloc(VARSIZE(list.ids)), list.ids, VARSIZE(list.ids));
 }

@@ -3,7 +3,10 @@
  *		Sessions of people: a 256-bit token, stored as its SHA-256.
  *
  * A session ends account.session_lifetime after it began, or when nothing was
- * done with it for account.session_idle_timeout, whichever comes first.
+ * done with it for account.session_idle_timeout, whichever comes first.  A use is
+ * a resume_session(); those within a minute of a written one, or within a
+ * sixtieth of the timeout if that is less, are not written.  So a session may be
+ * found idle that much too early, and never one that is used more often.
  */
 #include "postgres.h"
 
@@ -29,6 +32,7 @@
 
 #define SESSION_PREFIX "us_"
 #define MAX_USER_AGENT 512
+#define USES_A_TIMEOUT 60
 
 /* The columns of account_data.sessions that are read here. */
 enum
@@ -75,6 +79,12 @@ SessionInit(void)
 							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
 }
 
+static TimestampTz
+IdleTimeout(void)
+{
+	return (TimestampTz) account_session_idle_timeout * USECS_PER_SEC;
+}
+
 static void
 Refuse(void)
 {
@@ -97,7 +107,7 @@ ReadSession(TupleTableSlot *slot, Session *session)
 		return false;
 	if (!UseLast(&session->id, &last_seen))
 		last_seen = session->created_at;
-	return last_seen > now - (TimestampTz) account_session_idle_timeout * USECS_PER_SEC;
+	return last_seen > now - IdleTimeout();
 }
 
 static bool
@@ -159,7 +169,7 @@ account_resume_session(PG_FUNCTION_ARGS)
 	if (!PersonEnter(principal, &session.user_id, NULL, &until))
 		Refuse();
 	PrincipalSet(principal, is_local, generation, Min(until, session.expires_at));
-	UseNote(&session.id);
+	UseNoteEvery(&session.id, Min(USE_WRITTEN_EVERY, IdleTimeout() / USES_A_TIMEOUT));
 	ErrorShowStatement(&hide);
 	PG_RETURN_DATUM(PrincipalResult(fcinfo, principal));
 }

@@ -3,11 +3,11 @@
  *		When a key or session was last used.
  *
  * A use is written to the row of account_data.credential_uses that was made
- * with the credential, at most once a minute.  The write is dropped, never
- * waited for, when another transaction holds that row or has just written it,
- * or keeps writers out of the table: two uses of one key must not block each
- * other.  It reads and locks by what is
- * committed now, so that it cannot fail a REPEATABLE READ transaction either.
+ * with the credential, at most once a minute, or more often for who asks.  The
+ * write is dropped, never waited for, when another transaction holds that row or
+ * has just written it, or keeps writers out of the table: two uses of one key
+ * must not block each other.  It reads and locks by what is committed now, so
+ * that it cannot fail a REPEATABLE READ transaction either.
  *
  * Nothing is written in a read-only transaction, in a parallel worker or on a
  * standby.
@@ -30,8 +30,6 @@
 
 #include "access/use.h"
 #include "base/lookup.h"
-
-#define WRITE_EVERY (60 * USECS_PER_SEC)
 
 /* A backend that serves more credentials than this within a minute starts over. */
 #define MAX_REMEMBERED 8192
@@ -115,9 +113,9 @@ WriteRow(LookupScan *scan, TupleTableSlot *slot, TimestampTz now)
 	heap_freetuple(new);
 }
 
-/* Notes that a credential was used by this statement. */
+/* Notes that a credential was used by this statement, unless a use so short before is written. */
 void
-UseNote(const pg_uuid_t *credential_id)
+UseNoteEvery(const pg_uuid_t *credential_id, TimestampTz gap)
 {
 	TimestampTz now = GetCurrentStatementStartTimestamp();
 	Remembered *memory;
@@ -127,16 +125,22 @@ UseNote(const pg_uuid_t *credential_id)
 	if (XactReadOnly || IsInParallelMode() || RecoveryInProgress())
 		return;
 	memory = Remember(credential_id);
-	if (memory->known_at > now - WRITE_EVERY)
+	if (memory->known_at > now - gap)
 		return;
 	slot = BeginRow(&scan, credential_id);
 	if (slot != NULL)
 	{
 		memory->known_at = LastUsedAt(slot);
-		if (memory->known_at <= now - WRITE_EVERY)
+		if (memory->known_at <= now - gap)
 			WriteRow(&scan, slot, now);
 	}
 	LookupEnd(&scan);
+}
+
+void
+UseNote(const pg_uuid_t *credential_id)
+{
+	UseNoteEvery(credential_id, USE_WRITTEN_EVERY);
 }
 
 /* The last use that was written; false when there is none. */

@@ -12,6 +12,9 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#define USE_WRITTEN_EVERY USECS_PER_MINUTE
+
+extern void UseNoteEvery(const pg_uuid_t *credential_id, TimestampTz gap);
 extern void UseNote(const pg_uuid_t *credential_id);
 extern bool UseLast(const pg_uuid_t *credential_id, TimestampTz *last_used_at);
 

@@ -12,7 +12,6 @@
 #include <time.h>
 
 #include "fmgr.h"
-#include "utils/builtins.h"
 
 #include "base/crypto.h"
 #include "base/uuid.h"
@@ -59,9 +58,21 @@ UuidFloor(pg_uuid_t *uuid, TimestampTz time)
 		uuid->data[i] = (uint8) (unix_ms >> (40 - 8 * i));
 }
 
-/* The canonical text form, palloc'd. */
+/* The canonical text form, palloc'd; every event's digest asks for several. */
 char *
 UuidText(const pg_uuid_t *uuid)
 {
-	return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(uuid)));
+	static const char digits[] = "0123456789abcdef";
+	char *text = palloc(2 * UUID_LEN + 5);
+	char *to = text;
+
+	for (int i = 0; i < UUID_LEN; i++)
+	{
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*to++ = '-';
+		*to++ = digits[uuid->data[i] >> 4];
+		*to++ = digits[uuid->data[i] & 15];
+	}
+	*to = '\0';
+	return text;
 }

@@ -64,6 +64,13 @@ static const char *const usage_views[] = {
 	NULL
 };
 
+/* Values need no right; tables, functions and domains of an application that name a type do. */
+static const char *const types[] = {
+	"role", "proof", "region", "workspace_kind", "transaction_type",
+	"principal", "verdict", "identity_claim", "message", "transaction", "charge_request", "hold",
+	NULL
+};
+
 static const char *const service_functions[] = {
 	"act_as", "open_session", "sign_up", "check_username",
 	"take_messages", "mark_sent", "mark_failed",
@@ -76,6 +83,7 @@ static const char *const service_functions[] = {
 
 static const char *const operator_functions[] = {
 	"rotate_master_key", "health", "dead_letters", "retry_dead_letter",
+	"add_reserved_name", "remove_reserved_name", "add_consumer_domain", "remove_consumer_domain",
 	"set_plan", "set_plan_limit", "set_plan_feature", "override_limit", "end_limit_override",
 	"provision_enterprise",
 	"grant_credits", "adjust_credits", "refund", "expire_credits", "verify_ledger",
@@ -151,6 +159,16 @@ GrantFunctions(RoleSpec *grantee, const char *const *names)
 }
 
 static void
+GrantTypes(RoleSpec *grantee)
+{
+	List *names = NIL;
+
+	for (const char *const *name = types; *name != NULL; name++)
+		names = lappend(names, DoorName(*name));
+	Grant(grantee, ACL_TARGET_OBJECT, OBJECT_TYPE, names, "usage", NULL);
+}
+
+static void
 GrantUsage(RoleSpec *grantee)
 {
 	List *views = NIL;
@@ -160,6 +178,7 @@ GrantUsage(RoleSpec *grantee)
 	GrantSchema(grantee, "account");
 	GrantFunctions(grantee, usage_functions);
 	Grant(grantee, ACL_TARGET_OBJECT, OBJECT_TABLE, views, "select", NULL);
+	GrantTypes(grantee);
 }
 
 static void
@@ -179,6 +198,7 @@ GrantOperator(RoleSpec *grantee)
 {
 	GrantSchema(grantee, "account");
 	GrantFunctions(grantee, operator_functions);
+	GrantTypes(grantee);
 	GrantSchema(grantee, "account_data");
 	Grant(grantee, ACL_TARGET_OBJECT, OBJECT_TABLE,
 		  list_make1(makeRangeVar(pstrdup("account"), pstrdup("audit_log"), -1)), "select", NULL);

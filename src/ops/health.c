@@ -4,10 +4,12 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "funcapi.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/timestamp.h"
 
 #include "base/crypto.h"
 #include "base/keyring.h"
@@ -28,6 +30,14 @@ static Statement keys_in_use = {
 	.sql =
 		"SELECT m.id, m.fingerprint, count(*) FROM account_data.data_keys d"
 		" JOIN account_data.master_keys m ON m.id = d.master_key_id GROUP BY m.id, m.fingerprint",
+};
+
+/* Of the messages that may be taken, the one that has waited longest. */
+static Statement most_overdue = {
+	.types = "timestamptz",
+	.by_index = true,
+	.sql = "SELECT created_at, due_at, $1 - due_at > interval '10 minutes'"
+		   " FROM account_data.messages WHERE due_at <= $1 ORDER BY due_at LIMIT 1",
 };
 
 static void
@@ -117,6 +127,25 @@ CheckLogging(ReturnSetInfo *result)
 						   : "statements are not logged; pass secrets as bind parameters");
 }
 
+/* Whether anybody takes messages; one between its tries or in a lease is not late. */
+static void
+CheckOutbox(ReturnSetInfo *result)
+{
+	NullableDatum args[1] = {ArgTime(GetCurrentStatementStartTimestamp())};
+	NullableDatum row[3];
+	char *created_at;
+
+	if (!QueryRow(&most_overdue, args, row, 3))
+	{
+		Report(result, "outbox", true, "no message waits to be taken");
+		return;
+	}
+	created_at = pstrdup(timestamptz_to_str(DatumGetTimestampTz(row[0].value)));
+	Report(result, "outbox", !DatumGetBool(row[2].value),
+		   psprintf("the oldest unsent message, of %s, has waited to be taken since %s", created_at,
+					timestamptz_to_str(DatumGetTimestampTz(row[1].value))));
+}
+
 PG_FUNCTION_INFO_V1(account_health);
 Datum
 account_health(PG_FUNCTION_ARGS)
@@ -127,5 +156,6 @@ account_health(PG_FUNCTION_ARGS)
 	CheckVersion(result);
 	CheckMasterKeys(result);
 	CheckLogging(result);
+	CheckOutbox(result);
 	return (Datum) 0;
 }

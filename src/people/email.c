@@ -27,7 +27,6 @@
 
 #define MAX_EMAIL 254 /* RFC 5321 4.5.3.1.3, less the angle brackets */
 #define MAX_LOCAL 64
-#define MAX_LABEL 63
 
 /* An address of a person as it stands. */
 typedef struct Email
@@ -63,11 +62,6 @@ static Statement find_verified = {
 	.mode = QUERY_FRESH,
 	.by_index = true,
 	.sql = "SELECT true FROM account_data.emails WHERE email = $1 AND verified_at IS NOT NULL",
-};
-
-static Statement find_consumer_domain = {
-	.types = "text",
-	.sql = "SELECT true FROM account_data.consumer_domains_in_force WHERE domain = $1",
 };
 
 static Statement insert_email = {
@@ -119,36 +113,6 @@ IsLocal(const char *s, size_t len)
 	return true;
 }
 
-static bool
-IsLabel(const char *s, size_t len)
-{
-	if (len < 1 || len > MAX_LABEL || s[0] == '-' || s[len - 1] == '-')
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (!IsAlnum(s[i]) && s[i] != '-')
-			return false;
-	return true;
-}
-
-/* Two labels or more; a number at the end would make it an IPv4 address (RFC 3696 2). */
-static bool
-IsDomain(const char *s)
-{
-	int labels = 0;
-
-	for (;;)
-	{
-		size_t len = strcspn(s, ".");
-
-		if (!IsLabel(s, len))
-			return false;
-		labels++;
-		if (s[len] == '\0')
-			return labels >= 2 && strspn(s, "0123456789") < len;
-		s += len + 1;
-	}
-}
-
 /* The address in lower case; 22023 when it is none. */
 char *
 EmailNormalise(const text *email)
@@ -159,11 +123,9 @@ EmailNormalise(const text *email)
 
 	if (len <= MAX_EMAIL)
 	{
-		for (size_t i = 0; i < len; i++)
-			address[i] = pg_ascii_tolower(VARDATA_ANY(email)[i]);
-		address[len] = '\0';
+		EmailLower(email, address);
 		at = strrchr(address, '@');
-		if (at != NULL && IsLocal(address, at - address) && IsDomain(at + 1))
+		if (at != NULL && IsLocal(address, at - address) && EmailIsDomain(at + 1))
 			return pstrdup(address);
 	}
 	ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid email address"),
@@ -179,20 +141,28 @@ Exists(Statement *statement, const char *text)
 	return QueryRow(statement, args, row, 1);
 }
 
+/* Whoever makes an address somebody's holds it, if codes went to it, before the last look. */
+void
+EmailLock(const char *email)
+{
+	NullableDatum args[1] = {ArgText(email)};
+
+	(void) QueryRun(&lock_address, args);
+}
+
+void
+EmailTaken(const char *email)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_ACCOUNT_TAKEN), errmsg("email address \"%s\" already exists", email)));
+}
+
 /* An unverified address blocks nobody; a verified one is somebody's. */
 void
 EmailRefuseTaken(const char *email)
 {
 	if (Exists(&find_verified, email))
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_TAKEN),
-						errmsg("email address \"%s\" already exists", email)));
-}
-
-/* Whether the domain of an address is not one where everybody can have one. */
-bool
-EmailIsCompany(const char *email)
-{
-	return !Exists(&find_consumer_domain, strrchr(email, '@') + 1);
+		EmailTaken(email);
 }
 
 static char *
@@ -327,7 +297,7 @@ VerifyEmail(char *address, const text *code)
 	RefuseVerified(&email);
 	EmailCodeCount(&p->actor_id, address, &code_id);
 	person = LockPerson(p);
-	(void) QueryRun(&lock_address, (NullableDatum[]){ArgText(address)});
+	EmailLock(address);
 	EmailCodeCheck(&person, address, &code_id, code);
 	EmailRefuseTaken(address);
 	Write(&set_verified, &person, address);

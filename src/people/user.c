@@ -63,7 +63,8 @@ static Statement insert_user = {
 		"  INSERT INTO account_data.members (workspace_id, user_id, role, joined_at)"
 		"  VALUES ($4, $1, 'owner', $5))"
 		" INSERT INTO account_data.emails (user_id, email, is_primary, added_at, verified_at)"
-		"  VALUES ($1, $7, true, $5, CASE WHEN $8 THEN $5 END)",
+		"  VALUES ($1, $7, true, $5, CASE WHEN $8 THEN $5 END)"
+		"  ON CONFLICT (email) WHERE verified_at IS NOT NULL DO NOTHING",
 };
 
 static Statement insert_password = {
@@ -142,6 +143,7 @@ GrantWelcome(FunctionCallInfo fcinfo, const pg_uuid_t *workspace_id)
 		PromotionRedeem(workspace_id, ArgName(fcinfo, 7, "promo_code", MAX_CODE));
 }
 
+/* Of two with one verified address at once, the second waits here and is told. */
 static void
 InsertUser(const pg_uuid_t *user_id, const pg_uuid_t *workspace_id, const char *username,
 		   AccountRegion region, const char *display_name, const char *email, bool is_verified)
@@ -157,7 +159,8 @@ InsertUser(const pg_uuid_t *user_id, const pg_uuid_t *workspace_id, const char *
 		ArgBool(is_verified),
 	};
 
-	QueryRun(&insert_user, args);
+	if (QueryRun(&insert_user, args) == 0)
+		EmailTaken(email);
 }
 
 static void
@@ -205,7 +208,9 @@ SignUp(FunctionCallInfo fcinfo)
 				  strcmp(identity->email, email) == 0;
 	UuidNew(user_id);
 	UuidNew(&workspace_id);
-	UsernameTake(username, region);
+	UsernameTake(username, "username", region);
+	if (is_verified)
+		EmailLock(email);
 	EmailRefuseTaken(email);
 	InsertUser(user_id, &workspace_id, username, region, display_name, email, is_verified);
 	if (password_hash != NULL)

@@ -23,6 +23,21 @@ static Statement find_reserved = {
 	.sql = "SELECT true FROM account_data.reserved_names_in_force WHERE name = $1",
 };
 
+static Statement reserve_name = {
+	.types = "text",
+	.sql = "INSERT INTO account_data.reserved_names (name) VALUES ($1)"
+		   " ON CONFLICT (name) DO UPDATE SET (is_reserved, changed_by, changed_at)"
+		   " = (true, session_user, statement_timestamp())",
+};
+
+static Statement free_name = {
+	.types = "text",
+	.sql = "INSERT INTO account_data.reserved_names (name, is_reserved)"
+		   " SELECT name, false FROM account_data.reserved_names_in_force WHERE name = $1"
+		   " ON CONFLICT (name) DO UPDATE SET (is_reserved, changed_by, changed_at)"
+		   " = (false, session_user, statement_timestamp())",
+};
+
 static Statement find_slug = {
 	.types = "text",
 	.mode = QUERY_READ,
@@ -46,14 +61,12 @@ static Statement suggest_slug = {
 		" ORDER BY n LIMIT 1",
 };
 
-/* What is wrong with the shape of a name; NULL when nothing is. */
+/* What is wrong with a name, however short it is; NULL when nothing is. */
 static const char *
-ShapeProblem(const char *name)
+ReservedProblem(const char *name)
 {
 	size_t len = strlen(name);
 
-	if (len < MIN_LEN)
-		return "it is shorter than 4 characters";
 	if (len > MAX_LEN)
 		return "it is longer than 32 characters";
 	for (const char *c = name; *c; c++)
@@ -64,6 +77,13 @@ ShapeProblem(const char *name)
 	if (strstr(name, "--") != NULL)
 		return "it has two hyphens in a row";
 	return NULL;
+}
+
+/* What is wrong with the shape of a name that somebody wants. */
+static const char *
+ShapeProblem(const char *name)
+{
+	return strlen(name) < MIN_LEN ? "it is shorter than 4 characters" : ReservedProblem(name);
 }
 
 static bool
@@ -87,15 +107,15 @@ UsernameCheck(const char *name, const char *what)
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid %s: %s", what, problem)));
 }
 
-/* Takes a name that was checked, or raises 23505. */
+/* Takes a name that was checked, or raises 23505; what is "username" or "slug". */
 void
-UsernameTake(const char *name, AccountRegion region)
+UsernameTake(const char *name, const char *what, AccountRegion region)
 {
 	NullableDatum args[2] = {ArgText(name), ArgRegion(region)};
 
 	if (QueryRun(&take_slug, args) == 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_ACCOUNT_TAKEN), errmsg("username \"%s\" already exists", name)));
+				(errcode(ERRCODE_ACCOUNT_TAKEN), errmsg("%s \"%s\" already exists", what, name)));
 }
 
 static char *
@@ -136,4 +156,40 @@ account_check_username(PG_FUNCTION_ARGS)
 	nulls[2] = suggestion == NULL;
 	values[2] = suggestion == NULL ? (Datum) 0 : CStringGetTextDatum(suggestion);
 	PG_RETURN_DATUM(ResultRow(fcinfo, values, nulls));
+}
+
+/* A name to reserve may be shorter than any that can be taken. */
+static char *
+ArgReserved(FunctionCallInfo fcinfo, int n)
+{
+	char *name = ArgName(fcinfo, n, "name", MAX_LEN);
+	const char *problem = ReservedProblem(name);
+
+	if (problem != NULL)
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid name: %s", problem)));
+	return name;
+}
+
+/* Who has the name keeps it. */
+PG_FUNCTION_INFO_V1(account_add_reserved_name);
+Datum
+account_add_reserved_name(PG_FUNCTION_ARGS)
+{
+	NullableDatum args[1] = {ArgText(ArgReserved(fcinfo, 0))};
+
+	QueryRun(&reserve_name, args);
+	PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(account_remove_reserved_name);
+Datum
+account_remove_reserved_name(PG_FUNCTION_ARGS)
+{
+	char *name = ArgReserved(fcinfo, 0);
+	NullableDatum args[1] = {ArgText(name)};
+
+	if (QueryRun(&free_name, args) == 0)
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_NOT_FOUND),
+						errmsg("reserved name \"%s\" does not exist", name)));
+	PG_RETURN_VOID();
 }

@@ -10,6 +10,6 @@
 #include "base/catalog.h"
 
 extern void UsernameCheck(const char *name, const char *what);
-extern void UsernameTake(const char *name, AccountRegion region);
+extern void UsernameTake(const char *name, const char *what, AccountRegion region);
 
 #endif /* ACCOUNT_USERNAME_H */

@@ -9,6 +9,7 @@
 #include "funcapi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
@@ -18,6 +19,7 @@
 #include "access/principal.h"
 #include "base/args.h"
 #include "base/errors.h"
+#include "base/lookup.h"
 #include "base/query.h"
 #include "base/uuid.h"
 
@@ -106,6 +108,11 @@ static Statement count_unseen = {
 		   "    AND m.user_id = $2 AND m.event_id = e.id AND m.is_seen)"
 		   "  LIMIT 1000) unseen",
 };
+
+static Lookup inbox_of = {.table = "inboxes", .index = "inboxes_pkey"};
+static Lookup events_after = {.table = "events", .index = "events_pkey"};
+
+#define INBOX_SEEN_THROUGH_ATTNUM 3
 
 /* The first id of a time, or the greatest there is. */
 static pg_uuid_t *
@@ -214,6 +221,45 @@ account_unarchive_events(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* Up to which event the person has seen the feed; all zeros when there is no inbox. */
+static pg_uuid_t
+SeenThrough(const Principal *p)
+{
+	pg_uuid_t through = {0};
+	ScanKeyData keys[2];
+	LookupScan scan;
+	TupleTableSlot *slot;
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(&p->workspace_id));
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(&p->actor_id));
+	slot = LookupBegin(&scan, &inbox_of, keys, 2, false);
+	if (slot != NULL)
+	{
+		bool isnull;
+		Datum value = slot_getattr(slot, INBOX_SEEN_THROUGH_ATTNUM, &isnull);
+
+		if (!isnull)
+			through = *DatumGetUUIDP(value);
+	}
+	LookupEnd(&scan);
+	return through;
+}
+
+static bool
+HasEventAfter(const pg_uuid_t *workspace_id, const pg_uuid_t *id)
+{
+	ScanKeyData keys[2];
+	LookupScan scan;
+	bool found;
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(workspace_id));
+	ScanKeyInit(&keys[1], 2, BTGreaterStrategyNumber, F_UUID_GT, UUIDPGetDatum(id));
+	found = LookupBegin(&scan, &events_after, keys, 2, false) != NULL;
+	LookupEnd(&scan);
+	return found;
+}
+
+/* Asked with every page of an application, it is nearly always zero: that is told without a plan. */
 PG_FUNCTION_INFO_V1(account_unseen_count);
 Datum
 account_unseen_count(PG_FUNCTION_ARGS)
@@ -221,7 +267,10 @@ account_unseen_count(PG_FUNCTION_ARGS)
 	const Principal *p = PrincipalRequirePerson();
 	NullableDatum args[2] = {ArgUuid(&p->workspace_id), ArgUuid(&p->actor_id)};
 	NullableDatum row[1];
+	pg_uuid_t seen_through = SeenThrough(p);
 
+	if (!HasEventAfter(&p->workspace_id, &seen_through))
+		PG_RETURN_INT32(0);
 	(void) QueryRow(&count_unseen, args, row, 1);
 	PG_RETURN_DATUM(row[0].value);
 }

@@ -3,7 +3,8 @@
  *		Inviting people to a team: by email, which reserves a seat, or by a link.
  *
  * A token is in clear only in the message that carries it, or in the result of
- * create_invite_link; invite_tokens holds its digest.
+ * create_invite_link; invite_tokens holds its digest.  When a token is replaced or
+ * cancelled, a message that still waits with it is withdrawn.
  */
 #include "postgres.h"
 
@@ -39,12 +40,9 @@ static Statement find_member = {
 static Statement cancel_expired = {
 	.types = "uuid, text, timestamptz",
 	.mode = QUERY_FRESH,
-	.sql = "WITH gone AS ("
-		   "  UPDATE account_data.invites SET cancelled_at = $3"
-		   "  WHERE workspace_id = $1 AND email = $2 AND accepted_at IS NULL"
-		   "   AND cancelled_at IS NULL AND expires_at <= $3 RETURNING id)"
-		   " DELETE FROM account_data.invite_tokens"
-		   "  WHERE workspace_id = $1 AND invite_id IN (SELECT id FROM gone)",
+	.sql = "UPDATE account_data.invites SET cancelled_at = $3"
+		   " WHERE workspace_id = $1 AND email = $2 AND accepted_at IS NULL"
+		   "  AND cancelled_at IS NULL AND expires_at <= $3 RETURNING id",
 };
 
 static Statement insert_invite = {
@@ -65,15 +63,16 @@ static Statement insert_link = {
 };
 
 static Statement insert_token = {
-	.types = "bytea, uuid, uuid, boolean",
-	.sql = "INSERT INTO account_data.invite_tokens (digest, workspace_id, invite_id, is_link)"
-		   " VALUES ($1, $2, $3, $4)",
+	.types = "bytea, uuid, uuid, boolean, uuid",
+	.sql = "INSERT INTO account_data.invite_tokens (digest, workspace_id, invite_id, is_link,"
+		   "  message_id) VALUES ($1, $2, $3, $4, $5)",
 };
 
-static Statement delete_tokens = {
+static Statement delete_token = {
 	.types = "uuid, uuid",
 	.mode = QUERY_FRESH,
-	.sql = "DELETE FROM account_data.invite_tokens WHERE workspace_id = $1 AND invite_id = $2",
+	.sql = "DELETE FROM account_data.invite_tokens WHERE workspace_id = $1 AND invite_id = $2"
+		   " RETURNING message_id",
 };
 
 static Statement lock_invite = {
@@ -146,14 +145,26 @@ WriteEvent(const Workspace *team, const pg_uuid_t *id, const char *email, const 
 						.action = action});
 }
 
-void
-InviteStoreToken(const pg_uuid_t *workspace_id, const pg_uuid_t *invite_id, bytea *digest,
-				 bool is_link)
+/* Stores the token of an invite, and the id of the message that carries it; NULL for a link. */
+static void
+StoreToken(const Workspace *team, const pg_uuid_t *invite_id, bytea *digest,
+		   const pg_uuid_t *message_id)
 {
-	NullableDatum args[4] = {ArgPointer(digest), ArgUuid(workspace_id), ArgUuid(invite_id),
-							 ArgBool(is_link)};
+	NullableDatum args[5] = {ArgPointer(digest), ArgUuid(&team->id), ArgUuid(invite_id),
+							 ArgBool(message_id == NULL), ArgUuid(message_id)};
 
 	QueryRun(&insert_token, args);
+}
+
+/* The token of an invite or link holds no more, and its message need not be delivered. */
+void
+InviteForgetToken(const pg_uuid_t *workspace_id, const pg_uuid_t *invite_id)
+{
+	NullableDatum args[2] = {ArgUuid(workspace_id), ArgUuid(invite_id)};
+	NullableDatum row[1];
+
+	if (QueryRow(&delete_token, args, row, 1) && !row[0].isnull)
+		OutboxWithdraw(DatumGetUUIDP(row[0].value));
 }
 
 static char *
@@ -180,23 +191,27 @@ Send(const Workspace *team, const Principal *p, const Invite *invite)
 {
 	char token[TOKEN_LEN + 1];
 	bytea *digest;
+	pg_uuid_t message_id;
 	StringInfoData payload;
 
 	TokenMake(INVITE_PREFIX, token, &digest);
-	InviteStoreToken(&team->id, &invite->id, digest, false);
+	UuidNew(&message_id);
+	StoreToken(team, &invite->id, digest, &message_id);
 	initStringInfo(&payload);
 	AppendField(&payload, "team", team->name);
 	AppendField(&payload, "role", CatalogEnumLabel(ENUM_ROLE, invite->role));
 	AppendField(&payload, "inviter", DisplayName(&p->actor_id));
 	AppendField(&payload, "expires_at", timestamptz_to_str(invite->expires_at));
 	appendStringInfoChar(&payload, '}');
-	OutboxSend(&(Message){.kind = "invite",
+	OutboxSend(&(Message){.id = &message_id,
+						  .kind = "invite",
 						  .channel = "email",
 						  .recipient = invite->email,
 						  .workspace_id = &team->id,
 						  .payload = payload.data,
 						  .secret_name = "token",
-						  .secret = token});
+						  .secret = token,
+						  .valid_until = invite->expires_at});
 	CryptoWipe(token, sizeof(token));
 }
 
@@ -220,8 +235,10 @@ InsertInvite(const Workspace *team, const Principal *p, const Invite *invite)
 							 ArgText(invite->email),	 ArgRole(invite->role),
 							 ArgUuid(&p->actor_id),		 ArgTime(now),
 							 ArgTime(invite->expires_at)};
+	NullableDatum row[1];
 
-	QueryRun(&cancel_expired, expired);
+	if (QueryRow(&cancel_expired, expired, row, 1))
+		InviteForgetToken(&team->id, DatumGetUUIDP(row[0].value));
 	if (QueryRun(&insert_invite, args) == 0)
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_TAKEN),
 						errmsg("invite for \"%s\" already exists", invite->email),
@@ -281,14 +298,6 @@ LockInvite(const Workspace *team, const pg_uuid_t *id, Invite *invite)
 	return true;
 }
 
-static void
-DeleteTokens(const Workspace *team, const pg_uuid_t *id)
-{
-	NullableDatum args[2] = {ArgUuid(&team->id), ArgUuid(id)};
-
-	QueryRun(&delete_tokens, args);
-}
-
 /* An expired invite takes its seat again, if there still is one. */
 PG_FUNCTION_INFO_V1(account_resend_invite);
 Datum
@@ -311,7 +320,7 @@ account_resend_invite(PG_FUNCTION_ARGS)
 	args[2] = ArgTime(invite.expires_at);
 	QueryRun(&renew_invite, args);
 	SeatRequire(&team);
-	DeleteTokens(&team, &invite.id);
+	InviteForgetToken(&team.id, &invite.id);
 	Send(&team, p, &invite);
 	WriteEvent(&team, &invite.id, invite.email, "resent");
 	PG_RETURN_VOID();
@@ -343,7 +352,7 @@ account_cancel_invite(PG_FUNCTION_ARGS)
 	(void) TeamLock(ROLE_ADMIN, &team);
 	if (!Cancel(&team, PG_GETARG_UUID_P(0), &invite))
 		PG_RETURN_VOID();
-	DeleteTokens(&team, PG_GETARG_UUID_P(0));
+	InviteForgetToken(&team.id, PG_GETARG_UUID_P(0));
 	WriteEvent(&team, PG_GETARG_UUID_P(0), invite.email, "cancelled");
 	PG_RETURN_VOID();
 }
@@ -356,18 +365,6 @@ ArgUses(FunctionCallInfo fcinfo, int n)
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
 						errmsg("invalid max_uses: it must be from 1 to %d", MAX_USES)));
 	return PG_GETARG_INT32(n);
-}
-
-/* The domain of an address somebody could have, or NULL. */
-static char *
-ArgDomain(FunctionCallInfo fcinfo, int n)
-{
-	char *address;
-
-	if (PG_ARGISNULL(n))
-		return NULL;
-	address = psprintf("a@%s", text_to_cstring(PG_GETARG_TEXT_PP(n)));
-	return EmailNormalise(cstring_to_text(address)) + 2;
 }
 
 static TimestampTz
@@ -387,7 +384,7 @@ account_create_invite_link(PG_FUNCTION_ARGS)
 {
 	AccountRole role = ArgGetRole(fcinfo, 0, "role");
 	int max_uses = ArgUses(fcinfo, 1);
-	char *domain = ArgDomain(fcinfo, 2);
+	char *domain = PG_ARGISNULL(2) ? NULL : EmailArgDomain(fcinfo, 2, "allowed_domain");
 	TimestampTz expires_at = ArgExpiry(fcinfo, 3);
 	char token[TOKEN_LEN + 1];
 	const Principal *p;
@@ -407,7 +404,7 @@ account_create_invite_link(PG_FUNCTION_ARGS)
 							   ArgDatum(Int32GetDatum(max_uses)), ArgText(domain),
 							   ArgUuid(&p->actor_id), ArgTime(GetCurrentStatementStartTimestamp()),
 							   ArgTime(expires_at)});
-	InviteStoreToken(&team.id, &id, digest, true);
+	StoreToken(&team, &id, digest, NULL);
 	WriteEvent(&team, &id, NULL, "created");
 	result = cstring_to_text(token);
 	CryptoWipe(token, sizeof(token));

@@ -12,7 +12,6 @@
 #define INVITE_PREFIX "ui_"
 
 extern bool InviteAllowed(AccountRole inviter, bool members_can_invite, AccountRole invited);
-extern void InviteStoreToken(const pg_uuid_t *workspace_id, const pg_uuid_t *invite_id,
-							 bytea *digest, bool is_link);
+extern void InviteForgetToken(const pg_uuid_t *workspace_id, const pg_uuid_t *invite_id);
 
 #endif /* ACCOUNT_INVITE_H */

@@ -91,12 +91,6 @@ static Statement use_link = {
 		   " WHERE workspace_id = $1 AND id = $2",
 };
 
-static Statement forget_tokens = {
-	.types = "uuid, uuid",
-	.mode = QUERY_FRESH,
-	.sql = "DELETE FROM account_data.invite_tokens WHERE workspace_id = $1 AND invite_id = $2",
-};
-
 static void
 RefuseUnknown(void)
 {
@@ -251,12 +245,11 @@ Datum
 account_invite_deleted(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = ArgTrigger(fcinfo);
-	TupleDesc desc;
-	NullableDatum args[2];
+	TupleDesc desc = RelationGetDescr(trigger->tg_relation);
+	bool isnull;
+	Datum workspace_id = heap_getattr(trigger->tg_trigtuple, 1, desc, &isnull);
+	Datum id = heap_getattr(trigger->tg_trigtuple, 2, desc, &isnull);
 
-	desc = RelationGetDescr(trigger->tg_relation);
-	args[0].value = heap_getattr(trigger->tg_trigtuple, 1, desc, &args[0].isnull);
-	args[1].value = heap_getattr(trigger->tg_trigtuple, 2, desc, &args[1].isnull);
-	QueryRun(&forget_tokens, args);
+	InviteForgetToken(DatumGetUUIDP(workspace_id), DatumGetUUIDP(id));
 	PG_RETURN_POINTER(NULL);
 }

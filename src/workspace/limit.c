@@ -213,6 +213,7 @@ account_override_limit(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid until: it is in the past")));
 	RequireKnown(name);
+	PlanHoldLimits();
 	(void) WorkspaceLock(workspace_id); /* what is decided there meanwhile waits */
 	args[0] = ArgUuid(workspace_id);
 	args[1] = ArgText(name);

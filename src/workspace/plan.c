@@ -13,12 +13,18 @@
  * These functions take no lock.  A caller that must be exact locks what it counts
  * (the row of usage_counts, or of the workspace), reads the count, calls
  * PlanRequire() and writes.
+ *
+ * What plans allow of members is also kept, as a time, in each workspace that has
+ * a subscription or an override.  A change of a plan goes through all of them and
+ * would miss one that gets its first meanwhile; PlanHoldLimits() and PlanLockLimits()
+ * keep the two apart.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "catalog/pg_collation.h"
 #include "common/int.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 
@@ -233,6 +239,24 @@ PlanRequire(const pg_uuid_t *workspace_id, const char *name, int64 used, int64 a
 					errdetail("The limit is %lld; %lld are used and %lld would be added.",
 							  (long long) max_value, (long long) used, (long long) adding),
 					errhint("%s", LiftingHint(&current, name, wanted))));
+}
+
+/*
+ * No plan's limits change from here to the end of the transaction.  Whoever gives a
+ * workspace a subscription or an override calls this before it locks the
+ * workspace: PlanLockLimits() is followed by locks of workspaces.
+ */
+void
+PlanHoldLimits(void)
+{
+	LockRelationOid(CatalogTable("plan_limits"), RowExclusiveLock);
+}
+
+/* Waits for all who hold them; whoever changes a limit of a plan calls this first. */
+void
+PlanLockLimits(void)
+{
+	LockRelationOid(CatalogTable("plan_limits"), ShareRowExclusiveLock);
 }
 
 /*

@@ -23,6 +23,8 @@ extern int64 PlanLimit(const pg_uuid_t *workspace_id, const char *name);
 extern int64 PlanLimitUnder(const pg_uuid_t *workspace_id, const char *plan, const char *name);
 extern bool PlanHasFeature(const pg_uuid_t *workspace_id, const char *feature);
 extern void PlanRequire(const pg_uuid_t *workspace_id, const char *name, int64 used, int64 adding);
+extern void PlanHoldLimits(void);
+extern void PlanLockLimits(void);
 extern void PlanSetMembersUntil(const pg_uuid_t *workspace_id);
 extern bool PlanKnowsLimit(const char *name);
 

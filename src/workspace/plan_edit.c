@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "base/args.h"
@@ -36,11 +37,15 @@ static Statement write_plan = {
 		" = (excluded.rank, $3, $4, $5, $6, $7, session_user, statement_timestamp())",
 };
 
-static Statement subscribed = {
-	.types = "",
-	.sql = "SELECT workspace_id FROM account_data.subscriptions"
-		   " UNION SELECT workspace_id FROM account_data.limit_overrides WHERE name = 'members'"
-		   " ORDER BY workspace_id",
+/* The first workspace after $1 of which PlanSetMembersUntil() keeps the time. */
+static Statement next_subscribed = {
+	.types = "uuid",
+	.mode = QUERY_FRESH,
+	.by_index = true,
+	.sql = "SELECT least((SELECT workspace_id FROM account_data.subscriptions"
+		   "   WHERE workspace_id > $1 ORDER BY workspace_id LIMIT 1),"
+		   "  (SELECT workspace_id FROM account_data.limit_overrides"
+		   "   WHERE workspace_id > $1 AND name = 'members' ORDER BY workspace_id LIMIT 1))",
 };
 
 /* Not WorkspaceLock(): one that has been deleted meanwhile is no error. */
@@ -127,11 +132,22 @@ account_set_plan(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* One after the other in the order of their ids, each locked to the end of the transaction. */
 static void
-SetMembersUntil(const NullableDatum *row, void *state)
+SetMembersUntil(void)
 {
-	if (QueryRun(&lock_workspace, row) > 0)
-		PlanSetMembersUntil(DatumGetUUIDP(row[0].value));
+	pg_uuid_t last = {{0}};
+	NullableDatum args[1] = {ArgUuid(&last)};
+	NullableDatum row[1];
+
+	while (QueryRow(&next_subscribed, args, row, 1) && !row[0].isnull)
+	{
+		CHECK_FOR_INTERRUPTS();
+		last = *DatumGetUUIDP(row[0].value);
+		pfree(DatumGetPointer(row[0].value));
+		if (QueryRun(&lock_workspace, args) > 0)
+			PlanSetMembersUntil(&last);
+	}
 }
 
 /*
@@ -151,9 +167,10 @@ account_set_plan_limit(PG_FUNCTION_ARGS)
 	args[0] = ArgText(ArgPlan(fcinfo, 0));
 	args[1] = ArgText(name);
 	args[2] = PG_ARGISNULL(2) ? ArgNull() : ArgDatum(PG_GETARG_DATUM(2));
+	PlanLockLimits();
 	QueryRun(&write_limit, args);
 	if (strcmp(name, "members") == 0)
-		QueryEach(&subscribed, NULL, 1, SetMembersUntil, NULL);
+		SetMembersUntil();
 	PG_RETURN_VOID();
 }
 

@@ -9,6 +9,7 @@
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
@@ -85,18 +86,40 @@ FindSetting(const char *name, size_t len)
 					errmsg("invalid setting: unknown field \"%.*s\"", (int) Min(len, 100), name)));
 }
 
+/* What interval_in() reads, without its errors: it has its own SQLSTATEs for them. */
+static bool
+ReadInterval(char *text, Interval *interval)
+{
+	char work[MAXDATELEN * 2];
+	char *field[MAXDATEFIELDS];
+	int ftype[MAXDATEFIELDS];
+	struct pg_itm_in itm = {0};
+	int nfields;
+	int dtype = DTK_DELTA;
+	int problem = ParseDateTime(text, work, sizeof(work), field, ftype, MAXDATEFIELDS, &nfields);
+
+	if (problem == 0)
+		problem = DecodeInterval(field, ftype, nfields, INTERVAL_FULL_RANGE, &dtype, &itm);
+	if (problem == DTERR_BAD_FORMAT)
+		problem = DecodeISO8601Interval(text, &dtype, &itm);
+	return problem == 0 && dtype == DTK_DELTA && itmin2interval(&itm, interval) == 0;
+}
+
 static void
 CheckInterval(const struct Setting *setting, const JsonbValue *value)
 {
-	char *text = pnstrdup(value->val.string.val, value->val.string.len);
-	Datum age = DirectFunctionCall3(interval_in, CStringGetDatum(text),
-									ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	Interval age;
 	Interval zero = {0};
 
-	if (DatumGetBool(DirectFunctionCall2(interval_le, age, IntervalPGetDatum(&zero))))
+	if (!ReadInterval(pnstrdup(value->val.string.val, value->val.string.len), &age))
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
+						errmsg("invalid %s: it must be an interval", setting->name),
+						errhint("Write it like \"90 days\".")));
+	if (DatumGetBool(
+			DirectFunctionCall2(interval_le, IntervalPGetDatum(&age), IntervalPGetDatum(&zero))))
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
 						errmsg("invalid %s: it must be longer than zero", setting->name)));
-	if (!ArgIntervalFits(DatumGetIntervalP(age)))
+	if (!ArgIntervalFits(&age))
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
 						errmsg("invalid %s: it must be at most 100 years", setting->name)));
 }

@@ -16,9 +16,11 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
 
 #include "access/outbox.h"
 #include "base/args.h"
@@ -229,6 +231,7 @@ account_provision_enterprise(PG_FUNCTION_ARGS)
 	workspace_id = PG_GETARG_UUID_P(0);
 	ends_at = PG_GETARG_TIMESTAMPTZ(1);
 	SubscriptionCheckEnd(ends_at, "licence_ends_at");
+	PlanHoldLimits();
 	is_team = WorkspaceLock(workspace_id).is_team;
 	CheckLicensable(plan);
 	if (seats == 0)
@@ -279,17 +282,26 @@ GrantOne(void)
 /*
  * Tells those whose plan is over and grants the credit of months that have begun,
  * for at most that many workspaces; returns for how many.  Rows that others hold
- * are left to them or to the next call.
+ * are left to them or to the next call.  However many they are, it takes the memory
+ * of one.
  */
 int64
 SubscriptionMaintain(int64 max_rows)
 {
+	bool (*const tasks[])(void) = {NoteEnd, GrantOne};
+	MemoryContext each = AllocSetContextCreate(CurrentMemoryContext, "account subscription",
+											   ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(each);
 	int64 done = 0;
 
-	while (done < max_rows && NoteEnd())
-		done++;
-	while (done < max_rows && GrantOne())
-		done++;
+	for (size_t i = 0; i < lengthof(tasks); i++)
+		for (; done < max_rows && tasks[i](); done++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			MemoryContextReset(each);
+		}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(each);
 	return done;
 }
 

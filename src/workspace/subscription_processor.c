@@ -151,12 +151,14 @@ CheckReplaceable(const Subscription *old, const char *plan)
 static TimestampTz
 Start(const Request *request, SubscriptionCycle cycle)
 {
-	bool is_team = WorkspaceLock(request->workspace_id).is_team;
 	TimestampTz now = Now();
 	TimestampTz result;
+	bool is_team;
 	Subscription old;
 	Subscription s;
 
+	PlanHoldLimits();
+	is_team = WorkspaceLock(request->workspace_id).is_team;
 	if (WasServed(request, &result))
 		return result;
 	CheckEnd(request);
@@ -256,9 +258,11 @@ static TimestampTz
 Renew(const Request *request)
 {
 	TimestampTz result;
-	bool is_team = WorkspaceLock(request->workspace_id).is_team;
+	bool is_team;
 	Subscription s;
 
+	PlanHoldLimits();
+	is_team = WorkspaceLock(request->workspace_id).is_team;
 	if (WasServed(request, &result))
 		return result;
 	if (!SubscriptionLock(request->workspace_id, &s))

@@ -78,7 +78,7 @@ account_create_team(PG_FUNCTION_ARGS)
 	UsernameCheck(slug, "slug");
 	p = PrincipalRequirePerson();
 	MemberRequireOwnedTeam(&p->actor_id);
-	UsernameTake(slug, p->region);
+	UsernameTake(slug, "slug", p->region);
 	UuidNew(id);
 	args[0] = ArgUuid(id);
 	args[1] = ArgText(slug);

@@ -57,6 +57,7 @@ SELECT results_eq(
     $$VALUES ('10.1.2.3', 'VALID'), ('10.0.0.0/8', 'VALID'), ('11.0.0.1', 'IP_NOT_ALLOWED'), ('8.0.0.0/5', 'IP_NOT_ALLOWED'),
         ('2001:db8::7', 'VALID'), ('::1', 'IP_NOT_ALLOWED')$$, 'IP_NOT_ALLOWED: outside the networks of the key');
 SELECT is((account.admit(:'full', 'default', 'read')).code, 'IP_NOT_ALLOWED', 'and when no address is given');
+SELECT is((account.verify_api_key(:'full')).user_id, :'eva', 'verify_api_key and authenticate are told no address and prove the key alone: the gate is admit''s');
 SELECT is((account.admit(:'full', 'default', NULL, '10.1.2.3')).code, 'VALID', 'without a scope none is asked for');
 SELECT is((account.admit(:'key', 'default', 'anything', '11.0.0.1')).allowed, true, 'a key without limits has none');
 SELECT results_eq(format('SELECT v.code FROM unnest(ARRAY[%L, %L, ''x'', NULL, %L]) WITH ORDINALITY k (k, n), LATERAL account.admit(k.k) v ORDER BY n',

@@ -87,6 +87,8 @@ SELECT results_eq(format('SELECT name, created_by FROM account.service_accounts 
 ROLLBACK TO a;
 SELECT account.authenticate(:'key2');
 SELECT is((account.current_principal()).service_account_id, :'id', 'its key acts');
+SELECT results_eq('SELECT id, slug, role, has_access, is_active FROM account.workspaces',
+    format('VALUES (%L::uuid, ''team-test'', %L::account.role, true, true)', :'team', (account.current_principal()).role), 'and sees the workspace it is of');
 UPDATE account_data.workspaces SET members_until = statement_timestamp() WHERE id = :'team';
 SELECT is(account.current_principal(), NULL, 'when members lose access, so does it');
 UPDATE account_data.workspaces SET members_until = 'infinity' WHERE id = :'team';

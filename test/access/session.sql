@@ -46,6 +46,13 @@ SELECT throws_ok(format('SELECT account.resume_session(%L)', :'token'), '28000',
 SET LOCAL account.session_idle_timeout = '8d';
 SELECT lives_ok(format('SELECT account.resume_session(%L)', :'token'), 'account.session_idle_timeout says how long');
 ROLLBACK TO a;
+SELECT token AS short, session_id AS short_id FROM account.open_session(:'ann') \gset
+SET LOCAL account.session_idle_timeout = '1min';
+UPDATE account_data.credential_uses SET last_used_at = statement_timestamp() - interval '30 s' WHERE credential_id = :'short_id';
+SELECT is((account.resume_session(:'short')).credential_id, :'short_id', 'with an idle timeout of a minute');
+SELECT ok(last_used_at > statement_timestamp() - interval '30 s', 'a use half a minute after the last is written, so that a session in use does not end')
+  FROM account_data.credential_uses WHERE credential_id = :'short_id';
+ROLLBACK TO a;
 SET LOCAL account.session_lifetime = '1h';
 SELECT is((account.open_session(:'ann')).expires_at, statement_timestamp() + interval '1 hour', 'account.session_lifetime is that of new sessions');
 SELECT throws_ok('SET LOCAL ' || s, '22023', NULL, 'refused: ' || s)

@@ -131,10 +131,8 @@ foreach my $round (1 .. 2)
 {
 	my @children;
 	work_until_killed(sub {
-		my $pid = sql($node, q(SELECT pid FROM pg_stat_activity WHERE query ~ '^SELECT work' LIMIT 1));
-		kill KILL => $pid or die "cannot kill backend $pid: $!";
+		kill9_backend($node, sql($node, q(SELECT pid FROM pg_stat_activity WHERE query ~ '^SELECT work' LIMIT 1)));
 	});
-	$node->poll_query_until('postgres', 'SELECT true') or die 'the server does not come back';
 	check("backend killed, round $round");
 
 	work_until_killed(sub {

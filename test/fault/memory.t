@@ -21,6 +21,18 @@ INSERT INTO keys SELECT k.key FROM generate_series(1, 100) n, LATERAL account.cr
 COMMIT;
 VACUUM ANALYZE;
 
+-- Teams of hers whose plan is over
+INSERT INTO account_data.workspaces (id, kind, slug, name, region)
+SELECT gen_random_uuid(), 'team', 'team-' || n, 'Team ' || n, 'us' FROM generate_series(1, 3000) n;
+INSERT INTO account_data.members (workspace_id, user_id, role)
+SELECT w.id, u.id, 'owner' FROM account_data.workspaces w, account_data.users u WHERE w.kind = 'team';
+INSERT INTO account_data.subscriptions (workspace_id, period_ends_at, is_licence, plan, cycle, seats, started_at,
+	period_started_at, anchored_at, periods)
+SELECT id, now() - interval '1 day' + interval '1 second' * n, false, 'pro', 'monthly', CASE WHEN n IN (1000, 3000) THEN 2 ELSE 1 END, now() - interval '32 days', now() - interval '32 days',
+	now() - interval '32 days', 1
+	FROM account_data.workspaces, LATERAL (SELECT split_part(slug, '-', 2)::integer) x (n) WHERE kind = 'team';
+VACUUM ANALYZE;
+
 CREATE PROCEDURE act(times integer, is_local boolean, commits boolean) LANGUAGE plpgsql AS $$
 DECLARE
 	all_keys text[] := (SELECT array_agg(key) FROM keys);
@@ -81,5 +93,20 @@ foreach my $name (sort keys %work)
 	$session->quit;
 	cmp_ok($after{$_} - $before{$_}, '<', $allowed, "$name: no growth: $_") foreach sort keys %before;
 }
+
+# A call that goes through many rows: what it holds at the first thousand and at the last row.
+sql($node, <<'SQL');
+CREATE TABLE held (bytes bigint);
+CREATE FUNCTION note_held() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO public.held SELECT sum(total_bytes) FROM pg_backend_memory_contexts;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER note_held AFTER UPDATE ON account_data.subscriptions
+	FOR EACH ROW WHEN (new.seats = 2) EXECUTE FUNCTION note_held();
+SELECT account_data.maintain_subscriptions(3000);
+SQL
+my ($at_first, $at_last) = split /\n/, sql($node, 'SELECT bytes FROM held ORDER BY ctid');
+cmp_ok($at_last - $at_first, '<', $allowed, 'maintenance of two thousand subscriptions more takes no more memory');
 
 done_testing();

@@ -37,14 +37,17 @@ SELECT is_empty('SELECT pg_temp.rights(''grant_none'')', 'a role that was grante
 
 -- What each grants besides functions, to the letter; which functions, test/security/functions.sql tells
 
+CREATE TEMP VIEW types AS
+    SELECT 'type ' || typname FROM pg_type t WHERE typnamespace = 'account'::regnamespace
+       AND (typtype <> 'c' OR (SELECT relkind FROM pg_class WHERE oid = typrelid) = 'c') AND typelem = 0;
 CREATE TEMP VIEW granted AS SELECT who, r FROM unnest('{grant_user,grant_backend,"grant Operator\"s"}'::text[]) who, pg_temp.rights(who) r;
 SELECT account.grant_usage('grant_user'), account.grant_service('grant_backend'), account.grant_operator('"grant Operator""s"');
 CREATE TEMP TABLE first AS TABLE granted;
 SELECT account.grant_usage('grant_user'), account.grant_service('grant_backend'), account.grant_operator('"grant Operator""s"');
 SELECT set_eq('TABLE granted', 'TABLE first', 'granting a second time changes nothing');
 SELECT set_eq($$SELECT r FROM granted WHERE who = 'grant_user' AND r !~ '^execute '$$,
-    $$SELECT 'schema account' UNION ALL SELECT 'select account.' || relname FROM pg_class WHERE relnamespace = 'account'::regnamespace AND relkind = 'v' AND relname <> 'audit_log'$$,
-    'grant_usage: the schema and its views');
+    $$SELECT 'schema account' UNION ALL SELECT 'select account.' || relname FROM pg_class WHERE relnamespace = 'account'::regnamespace AND relkind = 'v' AND relname <> 'audit_log'
+      UNION ALL TABLE types$$, 'grant_usage: the schema, its views and its types');
 SELECT set_eq($$SELECT r FROM granted WHERE who = 'grant_backend' EXCEPT SELECT r FROM granted WHERE who = 'grant_user' AND r !~ '^execute '$$,
     $$SELECT r FROM granted WHERE who = 'grant_backend' AND r ~ '^execute ' UNION ALL
       VALUES ('schema account_data'), ('references account_data.users.id'), ('references account_data.workspaces.id')$$,
@@ -52,8 +55,8 @@ SELECT set_eq($$SELECT r FROM granted WHERE who = 'grant_backend' EXCEPT SELECT 
 SELECT is_empty($$SELECT r FROM granted WHERE who = 'grant_user' EXCEPT SELECT r FROM granted WHERE who = 'grant_backend'$$, 'it includes grant_usage');
 SELECT set_eq($$SELECT r FROM granted WHERE who ~ 'Operator' AND r !~ '^execute '$$,
     $$VALUES ('schema account'), ('schema account_data'), ('select account.audit_log')
-      UNION ALL SELECT 'select account_data.' || relname FROM pg_class WHERE relnamespace = 'account_data'::regnamespace AND relkind IN ('r', 'v', 'p')$$,
-    'grant_operator: both schemas, reading the tables and the audit log');
+      UNION ALL SELECT 'select account_data.' || relname FROM pg_class WHERE relnamespace = 'account_data'::regnamespace AND relkind IN ('r', 'v', 'p')
+      UNION ALL TABLE types$$, 'grant_operator: both schemas and the types, reading the tables and the audit log');
 SELECT is_empty('SELECT pg_temp.rights(''grant_none'')', 'none of them reached another role');
 SELECT is_empty($$SELECT FROM pg_proc, aclexplode(proacl) WHERE pronamespace = 'account'::regnamespace AND is_grantable AND grantee <> proowner$$,
     'no right can be passed on');
@@ -70,6 +73,19 @@ SELECT throws_ok('SELECT account.' || f || '(''public'')', '42704', NULL, f || '
   FROM unnest('{grant_usage,grant_service,grant_operator}'::text[]) f;
 SELECT throws_ok(format('SELECT pg_temp.as_role(%L, ''SELECT account.%s(''''grant_none'''')'')', who, f), '42501', NULL, who || ' cannot call ' || f)
   FROM unnest(ARRAY['grant_none', 'grant_user', 'grant_backend', 'grant Operator"s']) who, unnest('{grant_usage,grant_service,grant_operator}'::text[]) f;
+
+-- The types, in what an application makes of its own
+
+CREATE SCHEMA backend;
+GRANT ALL ON SCHEMA backend TO grant_none, grant_user, grant_backend, "grant Operator""s";
+CREATE TEMP TABLE made AS SELECT DISTINCT format(what, substr(r, 6)) AS made FROM granted,
+    unnest(ARRAY['CREATE TABLE backend.t (a account.%1$I, b account.%1$I[]); DROP TABLE backend.t',
+        'CREATE FUNCTION backend.f(account.%1$I[]) RETURNS account.%1$I LANGUAGE sql RETURN ($1)[1]; DROP FUNCTION backend.f',
+        'DO $do$ DECLARE v account.%1$I; w account.%1$I[]; BEGIN v := w[1]; END $do$', 'SELECT NULL::account.%1$I']) what
+ WHERE r ^@ 'type ';
+SELECT lives_ok(format('SELECT pg_temp.as_role(%L, %L)', who, made || '; SELECT 1'), who || ' may: ' || made)
+  FROM unnest(ARRAY['grant_user', 'grant_backend', 'grant Operator"s']) who, made;
+SELECT throws_ok(format('SELECT pg_temp.as_role(''grant_none'', %L)', made || '; SELECT 1'), '42501', NULL, 'who was granted nothing may not: ' || made) FROM made;
 
 -- What the rights are worth
 

@@ -5,7 +5,7 @@ SELECT no_plan();
 
 CREATE FUNCTION pg_temp.bad() RETURNS text LANGUAGE sql AS
     'SELECT coalesce(string_agg(check_name, '' '' ORDER BY check_name), ''none'') FROM account.health() WHERE NOT ok';
-SELECT set_eq('SELECT check_name FROM account.health()', '{version,master_key,statement_logging}'::text[], 'these are the checks');
+SELECT set_eq('SELECT check_name FROM account.health()', '{version,master_key,statement_logging,outbox}'::text[], 'these are the checks');
 SELECT is(pg_temp.bad(), 'none', 'all is well');
 SELECT is(detail, format('library %s, script %1$s', extversion), 'version tells that of library and script')
   FROM account.health(), pg_extension WHERE check_name = 'version' AND extname = 'account';
@@ -58,11 +58,30 @@ UPDATE pg_extension SET extversion = '0.9' WHERE extname = 'account';
 SELECT is(pg_temp.bad(), 'version', 'another version of the script');
 ROLLBACK TO a;
 
+-- Messages that nobody takes
+
+DELETE FROM account_data.messages;
+SELECT results_eq($$SELECT ok, detail FROM account.health() WHERE check_name = 'outbox'$$, $$VALUES (true, 'no message waits to be taken')$$, 'an empty queue');
+SELECT account.sign_up('unsent', 'unsent@example.test', 'us');
+UPDATE account_data.messages SET created_at = '2020-02-02 12:00 UTC', due_at = statement_timestamp() - interval '10 minutes';
+SELECT is(pg_temp.bad(), 'outbox', 'a message that nobody has taken for ten minutes');
+SELECT alike(detail, 'the oldest unsent message, of 2020-02-02 %, has waited to be taken since 20%', 'is told with its age') FROM account.health() WHERE check_name = 'outbox';
+UPDATE account_data.messages SET due_at = statement_timestamp() - interval '9 minutes';
+SELECT is(pg_temp.bad(), 'none', 'one that waits for less is not late');
+UPDATE account_data.messages SET due_at = statement_timestamp() - interval '1 hour';
+SELECT count(*) FROM account.take_messages();
+SELECT is(pg_temp.bad(), 'none', 'nor one in a lease');
+SELECT account.mark_failed(id, 'no route') FROM account_data.messages;
+SELECT is(pg_temp.bad(), 'none', 'nor one between its tries');
+UPDATE account_data.messages SET due_at = NULL, dead_at = now(), sealed = NULL;
+SELECT is(pg_temp.bad(), 'none', 'nor one that was given up');
+ROLLBACK TO a;
+
 -- It needs nobody, and serves where nothing may be written
 
 SELECT account.reset_principal();
 SET TRANSACTION READ ONLY;
-SELECT is((SELECT count(*) FROM account.health() WHERE ok), 3::bigint, 'health serves in a read-only transaction, with nobody acting');
+SELECT is((SELECT count(*) FROM account.health() WHERE ok), 4::bigint, 'health serves in a read-only transaction, with nobody acting');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -137,12 +137,20 @@ SELECT lives_ok(format('SELECT account.verify_email(%L, %L)', 'bob@work.example'
 
 -- Consumer domains
 SELECT results_eq('SELECT is_company FROM account.emails', 'VALUES (true)', 'an unknown domain is a company''s');
-INSERT INTO account_data.consumer_domains VALUES ('work.example');
+SELECT account.add_consumer_domain('Work.Example');
 SELECT results_eq('SELECT is_company FROM account.emails', 'VALUES (false)', 'an operator can call a domain a consumer''s');
 SELECT account.add_email('bob@gmail.com');
-INSERT INTO account_data.consumer_domains VALUES ('gmail.com', false);
+SELECT account.remove_consumer_domain('gmail.com');
 SELECT results_eq('SELECT email, is_company FROM account.emails ORDER BY email',
     $$VALUES ('bob@gmail.com', true), ('bob@work.example', false)$$, 'and a shipped one a company''s');
+SELECT throws_ok($$SELECT account.remove_consumer_domain('gmail.com')$$, 'P0002', 'consumer domain "gmail.com" does not exist', 'once');
+SELECT account.remove_consumer_domain('work.example'), account.add_consumer_domain('gmail.com'), account.add_consumer_domain('gmail.com');
+SELECT results_eq('SELECT email, is_company FROM account.emails ORDER BY email',
+    $$VALUES ('bob@gmail.com', false), ('bob@work.example', true)$$, 'and both can be put back');
+SELECT throws_ok(format('SELECT account.%s(%L)', f, domain), '22023', CASE WHEN domain IS NULL THEN 'invalid domain: null' ELSE 'invalid domain' END,
+    f || ' refuses ' || left(coalesce(domain, 'nothing'), 30))
+  FROM unnest('{add_consumer_domain,remove_consumer_domain}'::text[]) f,
+    unnest(ARRAY[NULL, '', 'localhost', 'a@b.example', '1.2.3.4', 'tëst.example', '-a.example', 'a-.example', 'a..example', repeat('x.', 500000) || 'example']) domain;
 SELECT is_empty($$SELECT FROM account_data.consumer_domain_defaults WHERE domain <> lower(domain) OR domain !~ '^[a-z0-9.-]+$'$$,
     'the shipped domains are well formed');
 

@@ -57,14 +57,32 @@ SELECT is(pg_temp.verdict('late-name'), 'not free: it already exists', 'the next
 
 -- Names that operators reserve and free
 
-INSERT INTO account_data.reserved_names VALUES ('our-brand', true), ('sweeps', false);
+SELECT lives_ok($$SELECT account.add_reserved_name('our-brand')$$, 'a name is reserved');
+SELECT lives_ok($$SELECT account.remove_reserved_name('sweeps')$$, 'and one that was shipped is freed');
 SELECT is(pg_temp.verdict('our-brand'), 'not free: it is reserved', 'an operator reserves a name');
 SELECT is(pg_temp.verdict('sweeps'), 'free', 'and frees one');
 SELECT is((account.check_username('ann-test', true)).suggestion, 'ann-test-3', 'suggestions follow');
-INSERT INTO account_data.reserved_names VALUES ('ann-test-3', true);
+SELECT account.add_reserved_name('ann-test-3');
 SELECT is((account.check_username('ann-test', true)).suggestion, 'ann-test-4', 'them');
 SELECT lives_ok($$SELECT account.sign_up('sweeps', 'sweeps@names.test', 'us')$$, 'a name that was freed can be taken');
 SELECT throws_ok($$SELECT account.sign_up('our-brand', 'brand@names.test', 'us')$$, '22023', 'invalid username: it is reserved', 'one that was reserved cannot');
+
+SELECT lives_ok($$SELECT account.add_reserved_name('our-brand')$$, 'reserving twice is no harm');
+SELECT account.remove_reserved_name('our-brand');
+SELECT is(pg_temp.verdict('our-brand'), 'free', 'what was reserved is freed');
+SELECT throws_ok($$SELECT account.remove_reserved_name('our-brand')$$, 'P0002', 'reserved name "our-brand" does not exist', 'once');
+SELECT throws_ok($$SELECT account.remove_reserved_name('never-was')$$, 'P0002', NULL, 'what is not reserved is not freed');
+SELECT account.add_reserved_name('sweeps');
+SELECT lives_ok($$SELECT account.act_as(id) FROM account_data.users WHERE username = 'sweeps'$$, 'who has a name that is reserved later keeps it');
+SELECT lives_ok($$SELECT account.add_reserved_name('x')$$, 'a name that is too short to be taken can be reserved');
+SELECT throws_ok(format('SELECT account.%s(%L)', f, name), '22023', message, f || ' refuses ' || about)
+  FROM unnest('{add_reserved_name,remove_reserved_name}'::text[]) f, (VALUES
+    ('nothing', NULL, 'invalid name: null'), ('upper case', 'Our-Brand', 'invalid name: it has other than lower-case letters, digits and hyphens'),
+    ('a doubled hyphen', 'a--b', 'invalid name: it has two hyphens in a row'), ('an empty name', '', NULL), ('a name of 33', repeat('x', 33), NULL),
+    ('a megabyte', repeat('x', 1000000), NULL)) bad (about, name, message);
+SELECT results_eq('SELECT name, is_reserved, changed_by FROM account_data.reserved_names ORDER BY name COLLATE "C"',
+    $$VALUES ('ann-test-3', true, session_user), ('our-brand', false, session_user), ('sweeps', true, session_user), ('x', true, session_user)$$,
+    'who changed what is on record');
 
 SELECT * FROM finish();
 ROLLBACK;

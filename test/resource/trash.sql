@@ -124,5 +124,14 @@ DELETE FROM account_data.workspaces WHERE id = :'workspace';
 SELECT is((SELECT count(*) FROM projects), 0::bigint, 'a workspace takes its projects with it');
 SELECT is((SELECT count(*) FROM account_data.trash_items), 0::bigint, 'for good, and its trash too');
 
+-- How long the trash keeps it
+
+SELECT personal_workspace_id AS elsewhere FROM account_data.users WHERE id = :'other' \gset
+SELECT sign_in(:'other');
+SET LOCAL account.trash_retention = '1h';
+INSERT INTO projects (workspace_id, name) VALUES (:'elsewhere', 'kept for an hour');
+DELETE FROM projects WHERE name = 'kept for an hour';
+SELECT ok((SELECT expires_at = deleted_at + '1 hour' FROM account.trash WHERE name = 'kept for an hour'), 'account.trash_retention is that of new items');
+
 SELECT * FROM finish();
 ROLLBACK;

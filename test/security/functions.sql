@@ -33,6 +33,7 @@ INSERT INTO reviewed VALUES
     ('volatile unsafe', 'grant_service', '{act_as, open_session, sign_up, take_messages, mark_sent, mark_failed, start_subscription, renew_subscription}'),
     ('volatile unsafe', 'grant_operator', '{health, rotate_master_key, dead_letters, retry_dead_letter, set_plan, set_plan_limit, set_plan_feature,
         override_limit, end_limit_override, provision_enterprise}'),
+    ('volatile unsafe', 'grant_operator', '{add_reserved_name, remove_reserved_name, add_consumer_domain, remove_consumer_domain}'),
     ('volatile unsafe', 'nobody', '{grant_usage, grant_service, grant_operator}');
 
 CREATE TEMP VIEW doors AS

@@ -92,6 +92,21 @@ SELECT lives_ok(format('SELECT account.cancel_invite(%L)', :'invite'), 'an admin
 SELECT lives_ok(format('SELECT account.cancel_invite(%L)', :'invite'), 'twice is no harm');
 SELECT throws_ok(format('SELECT account.resend_invite(%L)', :'invite'), 'P0002', NULL, 'a cancelled invite is not sent again');
 SELECT throws_ok(format('SELECT account.cancel_invite(%L)', :'zoe'), 'P0002', NULL, 'there is no such invite');
+CREATE VIEW pg_temp.queued AS
+    SELECT count(*) FROM account_data.messages WHERE recipient = 'late@cast.test' AND attempts = 0 AND due_at IS NOT NULL;
+SELECT invite_id AS invite FROM account.invite_member('late@cast.test', 'viewer') \gset
+SELECT account.resend_invite(:'invite');
+SELECT results_eq('TABLE pg_temp.queued', 'VALUES (1::bigint)', 'a message that has not been taken goes when its token is replaced');
+SELECT account.cancel_invite(:'invite');
+SELECT results_eq('TABLE pg_temp.queued', 'VALUES (0::bigint)', 'and when the invite is cancelled');
+SELECT invite_id AS invite FROM account.invite_member('late@cast.test', 'viewer') \gset
+SELECT is((SELECT valid_until FROM account_data.messages WHERE recipient = 'late@cast.test'),
+    (SELECT expires_at FROM account_data.invites WHERE id = :'invite'), 'it is not delivered after the invite has expired');
+UPDATE account_data.invites SET expires_at = now() WHERE id = :'invite';
+SELECT account.invite_member('late@cast.test', 'viewer');
+SELECT results_eq('TABLE pg_temp.queued', 'VALUES (1::bigint)', 'an expired invite goes with its message when there is a new one');
+DELETE FROM account_data.invites WHERE email = 'late@cast.test';
+SELECT results_eq('TABLE pg_temp.queued', 'VALUES (0::bigint)', 'and so does one whose row is gone');
 SELECT account.act_as(:'zoe');
 SELECT throws_ok(format('SELECT account.cancel_invite(%L)', :'invite'), '42501', NULL, 'who is outside does nothing to it');
 

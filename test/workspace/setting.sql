@@ -56,8 +56,12 @@ SELECT throws_ok(format('SELECT account.update_team_settings(%L)', patch), '2202
     ('{"api_key_max_age": "178000000 years"}', 'invalid api_key_max_age: it must be at most 100 years'),
     ('{"hidden": true, "colour": "red"}', 'invalid setting: unknown field "colour"'), ('{"hidden": true, "public_sharing": 7}', 'invalid public_sharing: it must be a boolean')
     ) bad (patch, message);
-SELECT throws_ok(format('SELECT account.update_team_settings(''{"api_key_max_age": "%s"}'')', age), '22007', NULL, 'a malformed interval is PostgreSQL''s own error: ' || age)
-  FROM unnest(ARRAY['soon', '', 'infinity days']) age;
+SELECT throws_ok(format('SELECT account.update_team_settings(''{"api_key_max_age": "%s"}'')', age), '22023', 'invalid api_key_max_age: it must be an interval',
+    'a malformed interval is refused: ' || left(age, 30))
+  FROM unnest(ARRAY['soon', '', 'infinity days', 'infinity', '1 day 2 days 3', 'P1Q', '999999999999 years', '178956971 years', repeat('1 day ', 1000)]) age;
+SELECT lives_ok(format('SELECT account.update_team_settings(''{"api_key_max_age": "%s"}'')', age), 'an interval is written in any of its forms: ' || age)
+  FROM unnest(ARRAY['90 days', 'P90D', '1-2', '1:30', '1 year 2 mons']) age;
+SELECT account.update_team_settings('{"api_key_max_age": null}');
 SELECT throws_ok(format('SELECT account.update_team_settings(%L)', jsonb_build_object(repeat('é', 100000), true)), '22023', NULL, 'a name of a megabyte is refused');
 SELECT is(pg_temp.settings(:'team'), :'defaults', 'after all of these nothing is changed');
 

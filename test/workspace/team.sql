@@ -13,7 +13,7 @@ SELECT throws_ok(format('SELECT account.create_team(%L, ''x'')', slug), '22023',
 SELECT throws_ok('SELECT account.create_team(''ok-slug'', ' || name || ')', '22023', NULL, 'refused as a name: ' || name)
   FROM unnest(ARRAY['''''', '''  ''', 'NULL', 'repeat(''x'', 500)']) name;
 SELECT throws_ok('SELECT account.create_team(NULL, ''x'')', '22023', NULL, 'a team has a slug');
-SELECT throws_ok('SELECT account.create_team(''team-test'', ''x'')', '23505', NULL, 'a slug is one team''s');
+SELECT throws_ok('SELECT account.create_team(''team-test'', ''x'')', '23505', 'slug "team-test" already exists', 'a slug is one team''s');
 SELECT throws_ok('SELECT account.create_team(''ann-test'', ''x'')', '23505', NULL, 'usernames and slugs are one namespace');
 SELECT account.create_team('zoes-team', 'Zoë''s team') AS made \gset
 SELECT results_eq(format('SELECT kind, slug, name FROM account_data.workspaces WHERE id = %L', :'made'),

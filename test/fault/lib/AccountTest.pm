@@ -7,7 +7,7 @@ use warnings;
 use Exporter 'import';
 use PostgreSQL::Test::Cluster;
 
-our @EXPORT = qw(new_node sql error_of person as_person new_key holds health answer configure);
+our @EXPORT = qw(new_node kill9_backend sql error_of person as_person new_key holds health answer configure);
 
 # Options: name, preload (the library in every backend from the start), conf (more settings),
 # allows_streaming (may have standbys), create (0 leaves the extension out).
@@ -23,6 +23,18 @@ sub new_node
 	$node->start;
 	sql($node, 'CREATE EXTENSION account') if $option{create};
 	return $node;
+}
+
+# Kills a backend; returns when the server has noticed, ended all others and come back. A killed
+# process lets go of its client before the server is told, so that a new connection proves nothing.
+sub kill9_backend
+{
+	my ($node, $pid) = @_;
+	my $seen = -s $node->logfile;
+	kill KILL => $pid or die "cannot kill backend $pid: $!";
+	$node->wait_for_log(qr/all server processes terminated; reinitializing/, $seen);
+	$node->poll_query_until('postgres', 'SELECT true') or die 'the server does not come back';
+	return;
 }
 
 # Sets a setting in the file and returns when new sessions have it.

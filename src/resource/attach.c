@@ -168,17 +168,44 @@ MakeRowTriggers(Oid relid)
 	MakeTrigger(relid, "account_update", "AFTER UPDATE ON %s FOR EACH ROW", "resource_changed");
 }
 
-/* Heirs hold rows of the resource too; partitions have its triggers from PostgreSQL. */
-static List *
-Heirs(Oid relid)
+static void
+MakeEndTrigger(Oid relid)
 {
-	List *heirs = NIL;
+	MakeTrigger(relid, CHANGE_END_TRIGGER, "AFTER INSERT OR UPDATE ON %s FOR EACH STATEMENT",
+				"resource_changed");
+}
+
+/*
+ * Heirs and partitions hold rows of the resource too.  Partitions have its row
+ * triggers from PostgreSQL; what ends a statement on one of them is its own.
+ */
+static bool
+AttachMembers(Oid relid)
+{
+	bool is_changed = false;
 	ListCell *cell;
 
 	foreach (cell, ShapeMembers(relid))
-		if (lfirst_oid(cell) != relid && !get_rel_relispartition(lfirst_oid(cell)))
-			heirs = lappend_oid(heirs, lfirst_oid(cell));
-	return heirs;
+	{
+		Oid member = lfirst_oid(cell);
+
+		if (member == relid || HasTrigger(member, CHANGE_END_TRIGGER))
+			continue;
+		GrantOwner(OwnerOf(member));
+		if (!get_rel_relispartition(member))
+			MakeRowTriggers(member);
+		MakeEndTrigger(member);
+		is_changed = true;
+	}
+	/* the first heir: what statements on the whole table do must not be seen twice */
+	if (is_changed && HasTrigger(relid, "account_insert") && !HasTrigger(relid, CHANGE_END_TRIGGER))
+	{
+		DropTrigger(relid, "account_insert");
+		DropTrigger(relid, "account_update");
+		MakeRowTriggers(relid);
+		MakeEndTrigger(relid);
+	}
+	return is_changed;
 }
 
 /* Attaches what captures deleted rows of all that goes with the table; false when it was there. */
@@ -191,17 +218,7 @@ AttachCapture(Oid relid)
 	/* the row triggers of partitions are those of the whole table, which comes first */
 	foreach (cell, Reach(relid))
 		is_changed = Attach(lfirst_oid(cell)) || is_changed;
-	foreach (cell, Heirs(relid))
-	{
-		Oid heir = lfirst_oid(cell);
-
-		if (HasTrigger(heir, "account_insert"))
-			continue;
-		GrantOwner(OwnerOf(heir));
-		MakeRowTriggers(heir);
-		is_changed = true;
-	}
-	return is_changed;
+	return AttachMembers(relid) || is_changed;
 }
 
 /* Attaches what counts rows and records their changes, and refuses TRUNCATE. */
@@ -214,6 +231,7 @@ AttachChanges(Oid relid)
 		has_superclass(relid))
 	{
 		MakeRowTriggers(relid);
+		MakeEndTrigger(relid);
 		return;
 	}
 	MakeTrigger(relid, "account_insert",
@@ -264,10 +282,15 @@ Detach(Oid relid)
 
 	DetachCapture(relid);
 	DropTrigger(relid, "account_truncate");
-	foreach (cell, lcons_oid(relid, Heirs(relid)))
+	foreach (cell, ShapeMembers(relid))
 	{
-		DropTrigger(lfirst_oid(cell), "account_insert");
-		DropTrigger(lfirst_oid(cell), "account_update");
+		Oid member = lfirst_oid(cell);
+
+		DropTrigger(member, CHANGE_END_TRIGGER);
+		if (member != relid && get_rel_relispartition(member))
+			continue;
+		DropTrigger(member, "account_insert");
+		DropTrigger(member, "account_update");
 	}
 }
 

@@ -35,6 +35,18 @@ SELECT account.unregister_resource('base');
 SELECT is_empty($$SELECT tgname FROM pg_trigger WHERE tgrelid IN ('base'::regclass, 'heir'::regclass, 'late_heir'::regclass) AND NOT tgisinternal$$,
     'unregistering takes every trigger off heirs too');
 
+CREATE TABLE plain (LIKE base INCLUDING ALL);
+SELECT account.register_resource('plain', 'plain', size_column => 'size');
+CREATE TABLE first_heir () INHERITS (plain);
+ALTER TABLE first_heir ADD PRIMARY KEY (id);
+SELECT account.register_resource('plain', 'plain');
+INSERT INTO plain VALUES (1, :'team', 'one', 1);
+INSERT INTO first_heir VALUES (2, :'team', 'two', 2);
+UPDATE plain SET size = size * 10;
+DELETE FROM plain WHERE id = 2;
+SELECT results_eq($$SELECT live('plain'), live('storage_bytes:plain')$$, 'VALUES (1::bigint, 30::bigint)', 'a table''s first heir is counted once');
+SELECT is((SELECT count(*) FROM account.activity WHERE resource_type = 'plain'), 5::bigint, 'and recorded once');
+
 -- partitions
 CREATE TABLE parts (id int, workspace_id uuid NOT NULL, name text, region int, size int, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
 CREATE TABLE parts_1 PARTITION OF parts FOR VALUES IN (1);
@@ -54,6 +66,23 @@ SELECT results_eq('TABLE last_event', $$VALUES ('created', '9,2', NULL::jsonb)$$
 SELECT account.override_limit(:'team', 'models', 2), account.override_limit(:'team', 'members', 10);
 SELECT lives_ok('UPDATE parts SET region = 1 WHERE id = 1', 'a row above the limit may move');
 SELECT throws_ok(format('INSERT INTO parts VALUES (10, %L, NULL, 1)', :'team'), 'PT402', NULL, 'while a new one is refused');
+
+
+-- large statements
+SELECT account.override_limit(:'team', 'models', NULL);
+SET LOCAL account.activity_row_limit = 5;
+INSERT INTO parts SELECT n, :'team', 'bulk', 1 + n % 2, 1 FROM generate_series(100, 119) n;
+SELECT results_eq($$SELECT action, metadata FROM account.activity ORDER BY id DESC LIMIT 1$$, $$VALUES ('created', '{"rows": 15}'::jsonb)$$, 'rows above the limit have one event for all partitions');
+SELECT is((SELECT count(*) FROM account.activity WHERE resource_name = 'bulk'), 5::bigint, 'and none of their own');
+UPDATE parts SET size = 2, region = 1 WHERE name = 'bulk';
+SELECT results_eq($$SELECT action, metadata FROM account.activity ORDER BY id DESC LIMIT 1$$, $$VALUES ('updated', '{"rows": 15}'::jsonb)$$, 'when they change too, moved or not');
+SELECT results_eq($$SELECT live('models'), live('storage_bytes:models')$$, 'SELECT count(*), sum(size) FROM parts', 'and are counted');
+CREATE TABLE parts_3 PARTITION OF parts FOR VALUES IN (3);
+INSERT INTO parts_3 SELECT n, :'team', 'late', 3, 1 FROM generate_series(200, 209) n;
+INSERT INTO parts SELECT n, :'team', 'late', 3, 1 FROM generate_series(210, 219) n;
+SELECT results_eq($$SELECT live('models'), live('storage_bytes:models')$$, 'SELECT count(*), sum(size) FROM parts', 'those of a partition that came later too');
+SELECT account.unregister_resource('parts');
+SELECT is_empty($$SELECT tgname FROM pg_trigger t JOIN pg_inherits i ON i.inhrelid = t.tgrelid WHERE i.inhparent = 'parts'::regclass AND NOT tgisinternal$$, 'unregistering leaves no trigger on a partition');
 
 SELECT * FROM finish();
 ROLLBACK;

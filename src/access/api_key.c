@@ -1,20 +1,13 @@
 /*
  * api_key.c
- *		Making API keys and looking after them.
+ *		Looking after API keys: names, revocation, rotation, secrets shown again.
  *
  * A key is a row of api_keys; its secrets are rows of api_key_secrets, one of
  * them current, others dying out after a rotation.  api_key_digests has a row
  * for each secret that may still prove the key, with the whole answer (see
  * api_key_proof.c); every door here that changes the answer writes it there.
  *
- * Locks: who makes a key or gives it a new secret holds the rows it will
- * answer by (FOR SHARE): the workspace, then the member or service account it
- * speaks for.  So a removal, a change of role or of the workspace's rules either
- * comes first and is seen, or waits and finds the new secret.  Who changes a key
- * holds its row, taken after those.
- *
- * A new key's rows are inserted without their foreign keys being asked, so the
- * user is held too (FOR KEY SHARE): the rows above do not keep one from deletion.
+ * Who changes a key holds its row, taken after those that api_key_create.c names.
  */
 #include "postgres.h"
 
@@ -29,30 +22,12 @@
 #include "access/event.h"
 #include "access/principal.h"
 #include "access/role.h"
-#include "access/scope.h"
 #include "access/seal.h"
 #include "base/args.h"
 #include "base/crypto.h"
 #include "base/errors.h"
-#include "base/insert.h"
 #include "base/query.h"
 #include "base/uuid.h"
-
-#define MAX_NAME 100
-#define MAX_ADDRESSES 100
-
-/* What a workspace rules about its keys. */
-typedef struct KeyRules
-{
-	AccountRole role; /* of who asks, as locked */
-	AccountRole min_role;
-	bool is_team;
-	bool is_creation_allowed;
-	bool is_personal_allowed;
-	bool is_revealable;
-	Interval *max_age;		   /* NULL: no limit */
-	TimestampTz members_until; /* when all but the owner lose access */
-} KeyRules;
 
 /* A key as it stands, with the row locked. */
 typedef struct ApiKey
@@ -65,23 +40,6 @@ typedef struct ApiKey
 	bool is_revoked;
 	TimestampTz expires_at; /* DT_NOEND: never */
 } ApiKey;
-
-static Statement lock_rules = {
-	.types = "uuid, uuid",
-	.sql = "SELECT m.role, w.api_key_min_role, w.kind = 'team', w.api_key_creation,"
-		   "  w.api_key_personal, w.api_key_reveal, w.api_key_max_age, w.members_until"
-		   " FROM account_data.members m JOIN account_data.workspaces w ON w.id = m.workspace_id"
-		   "  JOIN account_data.users u ON u.id = m.user_id"
-		   " WHERE m.workspace_id = $1 AND m.user_id = $2"
-		   "  AND (m.role = 'owner' OR w.members_until > statement_timestamp())"
-		   " FOR SHARE OF w, m FOR KEY SHARE OF u",
-};
-
-static Statement lock_service_account = {
-	.types = "uuid, uuid",
-	.sql = "SELECT role FROM account_data.service_accounts"
-		   " WHERE workspace_id = $1 AND id = $2 FOR SHARE",
-};
 
 static Statement lock_key = {
 	.types = "uuid, uuid, uuid",
@@ -159,9 +117,9 @@ static Statement delete_digest = {
 	.sql = "DELETE FROM account_data.api_key_digests WHERE secret_id = $1",
 };
 
-static void
-WriteEvent(const Principal *p, const pg_uuid_t *id, const char *name, const char *action,
-		   const char *metadata)
+void
+ApiKeyEvent(const Principal *p, const pg_uuid_t *id, const char *name, const char *action,
+			const char *metadata)
 {
 	EventWrite(&(Event){.workspace_id = &p->workspace_id,
 						.resource_type = "api_key",
@@ -171,125 +129,10 @@ WriteEvent(const Principal *p, const pg_uuid_t *id, const char *name, const char
 						.metadata = metadata});
 }
 
-/* Locks the workspace and the acting person's membership, and reads the rules. */
-static KeyRules
-LockRules(const Principal *p)
-{
-	NullableDatum args[2] = {ArgUuid(&p->workspace_id), ArgUuid(&p->actor_id)};
-	NullableDatum row[8];
-
-	if (!QueryRow(&lock_rules, args, row, 8))
-		ErrorNotSignedIn();
-	return (KeyRules){
-		.role = CatalogEnumMember(ENUM_ROLE, DatumGetObjectId(row[0].value)),
-		.min_role = CatalogEnumMember(ENUM_ROLE, DatumGetObjectId(row[1].value)),
-		.is_team = DatumGetBool(row[2].value),
-		.is_creation_allowed = DatumGetBool(row[3].value),
-		.is_personal_allowed = DatumGetBool(row[4].value),
-		.is_revealable = DatumGetBool(row[5].value),
-		.max_age = row[6].isnull ? NULL : DatumGetIntervalP(row[6].value),
-		.members_until = DatumGetTimestampTz(row[7].value),
-	};
-}
-
-/* Whether the rules let this person make a key, for themselves or for a service account. */
-static void
-DecideCreation(const KeyRules *rules, bool for_service_account)
-{
-	AccountRole needed = for_service_account ? Max(ROLE_ADMIN, rules->min_role) : rules->min_role;
-
-	if (rules->role < needed)
-		ErrorDenied(psprintf("Making this key needs the role %s here; the acting role is %s.",
-							 CatalogEnumLabel(ENUM_ROLE, needed),
-							 CatalogEnumLabel(ENUM_ROLE, rules->role)));
-	if (!rules->is_creation_allowed)
-		ErrorDenied("This workspace does not allow new API keys.");
-	if (rules->is_team && !for_service_account && !rules->is_personal_allowed)
-		ErrorDenied("This workspace allows API keys of service accounts only.");
-}
-
-/* The end of the new key: as asked, within the workspace's largest lifetime. */
-static TimestampTz
-DecideExpiry(FunctionCallInfo fcinfo, int n, const Interval *max_age)
-{
-	TimestampTz now = GetCurrentStatementStartTimestamp();
-	TimestampTz asked = PG_ARGISNULL(n) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(n);
-	TimestampTz latest;
-
-	if (asked <= now)
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
-						errmsg("invalid expires_at: it is in the past")));
-	if (max_age == NULL)
-		return asked;
-	latest = DatumGetTimestampTz(DirectFunctionCall2(
-		timestamptz_pl_interval, TimestampTzGetDatum(now), IntervalPGetDatum(max_age)));
-	if (asked != DT_NOEND && asked > latest)
-		ereport(ERROR,
-				(errcode(ERRCODE_ACCOUNT_INVALID),
-				 errmsg("invalid expires_at: later than this workspace allows"),
-				 errdetail("The latest end of a new API key is %s.", timestamptz_to_str(latest))));
-	return Min(asked, latest);
-}
-
-static AccountRole
-LockServiceAccount(const Principal *p, const pg_uuid_t *id)
-{
-	NullableDatum args[2] = {ArgUuid(&p->workspace_id), ArgUuid(id)};
-	NullableDatum row[1];
-
-	if (!QueryRow(&lock_service_account, args, row, 1))
-		ErrorNotFound("service account", id);
-	return CatalogEnumMember(ENUM_ROLE, DatumGetObjectId(row[0].value));
-}
-
-static NullableDatum
-ArgArrayOrNull(FunctionCallInfo fcinfo, int n)
-{
-	return PG_ARGISNULL(n) ? ArgNull() : ArgDatum(PG_GETARG_DATUM(n));
-}
-
-static NullableDatum
-ArgEnd(TimestampTz end)
-{
-	return end == DT_NOEND ? ArgNull() : ArgTime(end);
-}
-
-static void
-InsertKey(FunctionCallInfo fcinfo, const Principal *p, const pg_uuid_t *id, const char *name,
-		  const pg_uuid_t *service_account_id, AccountRole role, TimestampTz expires_at,
-		  TimestampTz members_until, const ApiKeySecret *secret)
-{
-	NullableDatum workspace = ArgUuid(&p->workspace_id);
-	NullableDatum key_id = ArgUuid(id);
-	NullableDatum user = service_account_id == NULL ? ArgUuid(&p->actor_id) : ArgNull();
-	NullableDatum service_account = ArgUuid(service_account_id);
-	NullableDatum scopes = ArgArrayOrNull(fcinfo, 2);
-	NullableDatum allowed_ips = ArgArrayOrNull(fcinfo, 3);
-	NullableDatum maker = ArgUuid(&p->actor_id);
-	NullableDatum now = ArgTime(GetCurrentStatementStartTimestamp());
-	NullableDatum none = ArgNull();
-	TimestampTz valid_until = role == ROLE_OWNER ? expires_at : Min(expires_at, members_until);
-
-	InsertRow("api_keys",
-			  (NullableDatum[]){workspace, key_id, ArgText(name), user, service_account, scopes,
-								allowed_ips, ArgEnd(expires_at), none, none, maker, now},
-			  12);
-	InsertRow("api_key_secrets",
-			  (NullableDatum[]){workspace, key_id, ArgUuid(&secret->id), ArgPointer(secret->digest),
-								ArgText(secret->key_id), ArgPointer(secret->sealed), now, none},
-			  8);
-	InsertRow("api_key_digests",
-			  (NullableDatum[]){workspace, key_id, ArgUuid(&secret->id), ArgTime(valid_until),
-								ArgRole(role), ArgRegion(p->region), ArgBool(false),
-								ArgPointer(secret->digest), user, service_account, scopes,
-								allowed_ips},
-			  12);
-	InsertRow("credential_uses", (NullableDatum[]){key_id, none}, 2);
-}
-
 /* (id, key, key_id, a time that may be missing); wipes the key. */
-static Datum
-SecretResult(FunctionCallInfo fcinfo, const pg_uuid_t *id, ApiKeySecret *secret, TimestampTz time)
+Datum
+ApiKeySecretResult(FunctionCallInfo fcinfo, const pg_uuid_t *id, ApiKeySecret *secret,
+				   TimestampTz time)
 {
 	Datum values[4];
 	bool nulls[4] = {false, false, false, time == DT_NOEND};
@@ -300,36 +143,6 @@ SecretResult(FunctionCallInfo fcinfo, const pg_uuid_t *id, ApiKeySecret *secret,
 	values[3] = TimestampTzGetDatum(time);
 	CryptoWipe(secret->key, sizeof(secret->key));
 	return ResultRow(fcinfo, values, nulls);
-}
-
-PG_FUNCTION_INFO_V1(account_create_api_key);
-Datum
-account_create_api_key(PG_FUNCTION_ARGS)
-{
-	char *name = ArgName(fcinfo, 0, "name", MAX_NAME);
-	pg_uuid_t *service_account_id = PG_ARGISNULL(4) ? NULL : PG_GETARG_UUID_P(4);
-	TimestampTz expires_at = DecideExpiry(fcinfo, 1, NULL);
-	const Principal *p;
-	KeyRules rules;
-	AccountRole role;
-	ApiKeySecret secret;
-	pg_uuid_t id;
-
-	if (!PG_ARGISNULL(2))
-		ScopeCheckArray(PG_GETARG_ARRAYTYPE_P(2));
-	if (!PG_ARGISNULL(3))
-		ArgArray(PG_GETARG_ARRAYTYPE_P(3), "allowed_ips", MAX_ADDRESSES);
-	p = PrincipalRequirePerson();
-	rules = LockRules(p);
-	DecideCreation(&rules, service_account_id != NULL);
-	expires_at = DecideExpiry(fcinfo, 1, rules.max_age);
-	role = service_account_id == NULL ? rules.role : LockServiceAccount(p, service_account_id);
-	UuidNew(&id);
-	ApiKeySecretMake(&secret, &p->workspace_id, rules.is_revealable);
-	InsertKey(fcinfo, p, &id, name, service_account_id, role, expires_at, rules.members_until,
-			  &secret);
-	WriteEvent(p, &id, name, "created", NULL);
-	PG_RETURN_DATUM(SecretResult(fcinfo, &id, &secret, expires_at));
 }
 
 /* What is asked of who acts on a key that is not their own. */
@@ -399,13 +212,13 @@ PG_FUNCTION_INFO_V1(account_rename_api_key);
 Datum
 account_rename_api_key(PG_FUNCTION_ARGS)
 {
-	char *name = ArgName(fcinfo, 1, "name", MAX_NAME);
+	char *name = ArgName(fcinfo, 1, "name", API_KEY_MAX_NAME);
 	const Principal *p = KeyPerson(fcinfo);
 	ApiKey key = LockKey(p, PG_GETARG_UUID_P(0), KEY_MANAGE);
 	NullableDatum args[3] = {ArgUuid(&p->workspace_id), ArgUuid(&key.id), ArgText(name)};
 
 	QueryRun(&rename_key, args);
-	WriteEvent(p, &key.id, name, "updated", EventChange("name", key.name, name));
+	ApiKeyEvent(p, &key.id, name, "updated", EventChange("name", key.name, name));
 	PG_RETURN_VOID();
 }
 
@@ -421,7 +234,7 @@ Revoke(const Principal *p, const pg_uuid_t *id)
 		return false;
 	QueryRun(&revoke_key, args);
 	RoleChanged();
-	WriteEvent(p, id, key.name, "revoked", NULL);
+	ApiKeyEvent(p, id, key.name, "revoked", NULL);
 	return true;
 }
 
@@ -480,7 +293,7 @@ SetDisabled(FunctionCallInfo fcinfo, bool is_disabled)
 		args[2] = ArgTime(GetCurrentStatementStartTimestamp());
 	QueryRun(&set_disabled, args);
 	RoleChanged();
-	WriteEvent(p, &key.id, key.name, is_disabled ? "disabled" : "enabled", NULL);
+	ApiKeyEvent(p, &key.id, key.name, is_disabled ? "disabled" : "enabled", NULL);
 }
 
 PG_FUNCTION_INFO_V1(account_disable_api_key);
@@ -529,7 +342,7 @@ account_reveal_api_key(PG_FUNCTION_ARGS)
 				 errdetail("This workspace shows an API key once, when it is made."),
 				 errhint("Rotate the key to get a new secret.")));
 	secret = SealOpen(&p->workspace_id, &secret_id, DatumGetByteaPP(row[1].value));
-	WriteEvent(p, &key.id, key.name, "revealed", NULL);
+	ApiKeyEvent(p, &key.id, key.name, "revealed", NULL);
 	result = cstring_to_text(secret);
 	CryptoWipe(secret, strlen(secret));
 	PG_RETURN_TEXT_P(result);
@@ -583,15 +396,15 @@ account_rotate_api_key(PG_FUNCTION_ARGS)
 	TimestampTz old_valid_until = GraceEnd(fcinfo, 1, DT_NOEND);
 	const Principal *p = KeyPerson(fcinfo);
 	NullableDatum row[4];
-	KeyRules rules;
+	ApiKeyRules rules;
 	ApiKey key;
 	ApiKeySecret secret;
 	pg_uuid_t seen = CurrentSecret(p, PG_GETARG_UUID_P(0), row);
 	pg_uuid_t current;
 
-	rules = LockRules(p);
+	rules = ApiKeyLockRules(p);
 	if (!row[3].isnull)
-		LockServiceAccount(p, DatumGetUUIDP(row[3].value));
+		ApiKeyLockServiceAccount(p, DatumGetUUIDP(row[3].value));
 	p = PrincipalRequirePerson(); /* with the role that is locked now */
 	key = LockKey(p, PG_GETARG_UUID_P(0), KEY_ROTATE);
 	RefuseDead(&key);
@@ -603,6 +416,6 @@ account_rotate_api_key(PG_FUNCTION_ARGS)
 	old_valid_until = GraceEnd(fcinfo, 1, key.expires_at);
 	ApiKeySecretMake(&secret, &p->workspace_id, rules.is_revealable);
 	ReplaceSecret(p, &key, &current, old_valid_until, &secret);
-	WriteEvent(p, &key.id, key.name, "rotated", NULL);
-	PG_RETURN_DATUM(SecretResult(fcinfo, &key.id, &secret, old_valid_until));
+	ApiKeyEvent(p, &key.id, key.name, "rotated", NULL);
+	PG_RETURN_DATUM(ApiKeySecretResult(fcinfo, &key.id, &secret, old_valid_until));
 }

@@ -26,9 +26,9 @@
 #include "access/event_chain.h"
 #include "access/principal.h"
 #include "base/crypto.h"
-#include "base/insert.h"
 #include "base/query.h"
 #include "base/uuid.h"
+#include "base/write.h"
 
 /* The columns of account_data.events; the digest is of those before LINK_ID. */
 enum

@@ -24,10 +24,10 @@
 #include "access/event_chain.h"
 #include "base/crypto.h"
 #include "base/errors.h"
-#include "base/insert.h"
 #include "base/lookup.h"
 #include "base/query.h"
 #include "base/uuid.h"
+#include "base/write.h"
 
 /* The fourth field of an advisory lock's tag: apart from those SQL can take. */
 #define CHAIN_LOCK 0xacc

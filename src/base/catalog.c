@@ -27,6 +27,7 @@ static const struct
 	[ENUM_ROLE] = {"role", 4, {"viewer", "editor", "admin", "owner"}},
 	[ENUM_PROOF] = {"proof", 3, {"session", "api_key", "trusted"}},
 	[ENUM_REGION] = {"region", 3, {"us", "eu", "ap"}},
+	[ENUM_WORKSPACE_KIND] = {"workspace_kind", 2, {"personal", "team"}},
 	[ENUM_TRANSACTION_TYPE] = {"transaction_type",
 							   15,
 							   {"signup", "purchase", "subscription", "monthly_grant", "usage",

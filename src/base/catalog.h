@@ -16,10 +16,11 @@ typedef enum
 	ENUM_ROLE,
 	ENUM_PROOF,
 	ENUM_REGION,
+	ENUM_WORKSPACE_KIND,
 	ENUM_TRANSACTION_TYPE,
 } CatalogEnum;
 
-#define CATALOG_ENUMS 4
+#define CATALOG_ENUMS 5
 
 typedef enum
 {
@@ -42,6 +43,12 @@ typedef enum
 	REGION_EU,
 	REGION_AP,
 } AccountRegion;
+
+typedef enum
+{
+	WORKSPACE_PERSONAL,
+	WORKSPACE_TEAM,
+} WorkspaceKind;
 
 typedef enum
 {

@@ -1,6 +1,6 @@
 /*
  * lookup.c
- *		Reads a row by an index of account_data directly, without a plan.
+ *		Reads and locks rows by an index of account_data directly, without a plan.
  *
  * The table and its index are opened by cached object ids.  A relation cache
  * invalidation (DROP, REINDEX CONCURRENTLY, VACUUM FULL) makes the next use
@@ -13,11 +13,15 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "storage/procarray.h"
+#include "utils/datum.h"
 #include "utils/inval.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -78,7 +82,7 @@ LockRelations(Lookup *lookup)
 	{
 		if (!lookup->is_resolved || lookup->generation != CatalogGeneration())
 			Resolve(lookup);
-		LockRelationOid(lookup->table_oid, AccessShareLock);
+		LockRelationOid(lookup->table_oid, lookup->lock == NoLock ? AccessShareLock : lookup->lock);
 		LockRelationOid(lookup->index_oid, AccessShareLock);
 		lookup->locked_by = AccountLocalTransaction();
 		lookup->locked_at = GetCurrentSubTransactionId();
@@ -131,4 +135,125 @@ LookupEnd(LookupScan *scan)
 	table_close(scan->table, NoLock);
 	if (scan->latest != NULL)
 		UnregisterSnapshot(scan->latest);
+}
+
+/* What is read from here to PopActiveSnapshot() is what a statement of its own would see. */
+void
+LookupSnapshot(void)
+{
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+/* Copies a row to the caller's memory. */
+static void
+CopyRow(TupleTableSlot *slot, Row *row)
+{
+	TupleDesc desc = slot->tts_tupleDescriptor;
+
+	Assert(desc->natts <= ROW_MAX_COLUMNS);
+	slot_getallattrs(slot);
+	row->tid = slot->tts_tid;
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		row->columns[i].isnull = slot->tts_isnull[i];
+		row->columns[i].value = slot->tts_isnull[i]
+									? (Datum) 0
+									: datumCopy(slot->tts_values[i], att->attbyval, att->attlen);
+	}
+}
+
+/* The row that matches, by the active snapshot; false when there is none. */
+bool
+LookupRow(Lookup *lookup, ScanKey keys, int nkeys, Row *row)
+{
+	LookupScan scan;
+	TupleTableSlot *slot = LookupBegin(&scan, lookup, keys, nkeys, false);
+
+	if (slot != NULL)
+		CopyRow(slot, row);
+	LookupEnd(&scan);
+	return slot != NULL;
+}
+
+/*
+ * Locks the newest version of a row that was read, as SELECT ... FOR UPDATE does;
+ * false when the row is gone.  Its key is taken not to change.
+ */
+static bool
+LockNewest(Relation table, TupleTableSlot *slot, LockTupleMode mode)
+{
+	bool is_snapshot_fixed = IsolationUsesXactSnapshot();
+	ItemPointerData tid = slot->tts_tid;
+	TM_FailureData failure;
+	TM_Result result;
+
+	result = table_tuple_lock(table, &tid, GetActiveSnapshot(), slot, GetCurrentCommandId(true),
+							  mode, LockWaitBlock,
+							  TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS |
+								  (is_snapshot_fixed ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION),
+							  &failure);
+	if (result == TM_Ok)
+		return true;
+	if (result != TM_Updated && result != TM_Deleted)
+		elog(ERROR, "could not lock a row of \"%s\": %d", RelationGetRelationName(table), result);
+	if (is_snapshot_fixed)
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						errmsg("could not serialize access due to concurrent update")));
+	return false;
+}
+
+/*
+ * The row that matches, locked to the end of the transaction, as it stands then;
+ * false when there is none.  40001 when it changed after the transaction's own
+ * snapshot.
+ */
+bool
+LookupLock(Lookup *lookup, ScanKey keys, int nkeys, LockTupleMode mode, Row *row)
+{
+	LookupScan scan;
+	TupleTableSlot *slot;
+	bool found;
+
+	Assert(lookup->lock >= RowShareLock);
+	PreventCommandIfReadOnly("SELECT FOR UPDATE");
+	LookupSnapshot();
+	slot = LookupBegin(&scan, lookup, keys, nkeys, false);
+	found = slot != NULL && LockNewest(scan.table, slot, mode);
+	if (found)
+		CopyRow(slot, row);
+	LookupEnd(&scan);
+	PopActiveSnapshot();
+	return found;
+}
+
+/*
+ * The version of a row at a place where this transaction wrote one; false when it
+ * is not to be seen there: it was written again or rolled back.  While it is
+ * seen nobody else can change the row, so it needs no lock.
+ */
+bool
+LookupOwn(Lookup *lookup, ItemPointer tid, Row *row)
+{
+	Relation table;
+	TupleTableSlot *slot;
+	bool isnull;
+	bool found;
+
+	LookupSnapshot();
+	LockRelations(lookup);
+	table = table_open(lookup->table_oid, NoLock);
+	slot = table_slot_create(table, NULL);
+	found = ItemPointerGetBlockNumber(tid) < RelationGetNumberOfBlocks(table) &&
+			table_tuple_fetch_row_version(table, tid, GetActiveSnapshot(), slot) &&
+			TransactionIdIsCurrentTransactionId(DatumGetTransactionId(
+				slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull)));
+	if (found)
+		CopyRow(slot, row);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(table, NoLock);
+	PopActiveSnapshot();
+	return found;
 }

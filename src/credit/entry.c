@@ -31,6 +31,7 @@
 #include "utils/typcache.h"
 
 #include "base/args.h"
+#include "base/query.h"
 #include "base/uuid.h"
 #include "credit/entry.h"
 
@@ -60,8 +61,7 @@ enum
 	DETAILS,
 	SALT,
 	TEXT_DIGEST,
-	HASH,
-	ENTRY_COLUMNS
+	HASH
 };
 
 /* The fields of account.transaction. */
@@ -241,16 +241,6 @@ EntrySameRequest(const Entry *old, const Entry *asked)
 	return CryptoEqual(digest, old->text_digest, CRYPTO_SHA256_LEN);
 }
 
-static Datum
-ByteaDatum(const uint8 *bytes, size_t len)
-{
-	bytea *value = palloc(VARHDRSZ + len);
-
-	SET_VARSIZE(value, VARHDRSZ + len);
-	memcpy(VARDATA(value), bytes, len);
-	return PointerGetDatum(value);
-}
-
 static void
 Put(Datum *values, bool *nulls, int column, const void *value)
 {
@@ -259,88 +249,51 @@ Put(Datum *values, bool *nulls, int column, const void *value)
 }
 
 static void
-PutPartColumns(const Entry *entry, Datum *values, bool *nulls)
+PutPartColumns(const Entry *entry, NullableDatum *row)
 {
 	Datum *ids = palloc(sizeof(Datum) * entry->nparts);
 	Datum *micros = palloc(sizeof(Datum) * entry->nparts);
 
-	nulls[GRANT_IDS] = nulls[GRANT_MICROS] = false;
 	for (int i = 0; i < entry->nparts; i++)
 	{
 		ids[i] = UUIDPGetDatum(&entry->grant_ids[i]);
 		micros[i] = Int64GetDatum(entry->grant_micros[i]);
 	}
-	values[GRANT_IDS] = PointerGetDatum(
+	row[GRANT_IDS] = ArgPointer(
 		construct_array(ids, entry->nparts, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
-	values[GRANT_MICROS] = PointerGetDatum(construct_array(
-		micros, entry->nparts, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	row[GRANT_MICROS] = ArgPointer(construct_array(micros, entry->nparts, INT8OID, sizeof(int64),
+												   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
-/* A row of account_data.transactions. */
-static HeapTuple
-EntryTuple(TupleDesc desc, const Entry *entry)
+/* A row of account_data.transactions, of ENTRY_COLUMNS. */
+void
+EntryColumns(const Entry *entry, NullableDatum *row)
 {
-	Datum values[ENTRY_COLUMNS];
-	bool nulls[ENTRY_COLUMNS] = {false};
-
-	Assert(desc->natts == ENTRY_COLUMNS);
-	values[WORKSPACE_ID] = UUIDPGetDatum(&entry->workspace_id);
-	values[SEQ] = Int64GetDatum(entry->seq);
-	values[ID] = UUIDPGetDatum(&entry->id);
-	values[TYPE] = ObjectIdGetDatum(CatalogEnumOid(ENUM_TRANSACTION_TYPE, entry->type));
-	values[AMOUNT] = Int64GetDatum(entry->amount);
-	values[BALANCE_AFTER] = Int64GetDatum(entry->balance_after);
-	values[CASH] = Int64GetDatum(entry->cash);
-	values[DEBT] = Int64GetDatum(entry->debt);
-	values[RESERVED] = Int64GetDatum(entry->reserved);
-	values[CREATED_AT] = TimestampTzGetDatum(entry->created_at);
-	Put(values, nulls, ACTOR_KIND, entry->actor_kind);
-	Put(values, nulls, ACTOR_ID, entry->actor_id);
-	Put(values, nulls, API_KEY_ID, entry->api_key_id);
-	Put(values, nulls, REFERENCE_ID, entry->reference_id);
-	nulls[GRANT_IDS] = nulls[GRANT_MICROS] = true;
+	row[WORKSPACE_ID] = ArgUuid(&entry->workspace_id);
+	row[SEQ] = ArgDatum(Int64GetDatum(entry->seq));
+	row[ID] = ArgUuid(&entry->id);
+	row[TYPE] = ArgDatum(ObjectIdGetDatum(CatalogEnumOid(ENUM_TRANSACTION_TYPE, entry->type)));
+	row[AMOUNT] = ArgDatum(Int64GetDatum(entry->amount));
+	row[BALANCE_AFTER] = ArgDatum(Int64GetDatum(entry->balance_after));
+	row[CASH] = ArgDatum(Int64GetDatum(entry->cash));
+	row[DEBT] = ArgDatum(Int64GetDatum(entry->debt));
+	row[RESERVED] = ArgDatum(Int64GetDatum(entry->reserved));
+	row[CREATED_AT] = ArgTime(entry->created_at);
+	row[ACTOR_KIND] = ArgPointer(entry->actor_kind);
+	row[ACTOR_ID] = ArgUuid(entry->actor_id);
+	row[API_KEY_ID] = ArgUuid(entry->api_key_id);
+	row[REFERENCE_ID] = ArgUuid(entry->reference_id);
+	row[GRANT_IDS] = row[GRANT_MICROS] = ArgNull();
 	if (entry->nparts > 0)
-		PutPartColumns(entry, values, nulls);
-	Put(values, nulls, IDEMPOTENCY_KEY, entry->idempotency_key);
-	Put(values, nulls, REQUEST, entry->request);
-	Put(values, nulls, CATEGORY, entry->category);
-	Put(values, nulls, DESCRIPTION, entry->description);
-	Put(values, nulls, DETAILS, entry->details);
-	nulls[SALT] = entry->salt == NULL;
-	if (entry->salt != NULL)
-		values[SALT] = ByteaDatum(entry->salt, ENTRY_SALT_LEN);
-	values[TEXT_DIGEST] = ByteaDatum(entry->text_digest, CRYPTO_SHA256_LEN);
-	values[HASH] = ByteaDatum(entry->hash, CRYPTO_SHA256_LEN);
-	return heap_form_tuple(desc, values, nulls);
-}
-
-/* A row of account_data.transactions, to be inserted. */
-Datum
-EntryRow(const Entry *entry)
-{
-	TupleDesc desc = lookup_rowtype_tupdesc(get_rel_type_id(CatalogTable("transactions")), -1);
-	Datum row = HeapTupleGetDatum(EntryTuple(desc, entry));
-
-	ReleaseTupleDesc(desc);
-	return row;
-}
-
-/* An array of them. */
-Datum
-EntryRows(const List *entries)
-{
-	Oid type = get_rel_type_id(CatalogTable("transactions"));
-	TupleDesc desc = lookup_rowtype_tupdesc(type, -1);
-	int count = list_length(entries);
-	Datum *rows = palloc(sizeof(Datum) * Max(count, 1));
-	ArrayType *array;
-
-	for (int i = 0; i < count; i++)
-		rows[i] = HeapTupleGetDatum(EntryTuple(desc, list_nth(entries, i)));
-	ReleaseTupleDesc(desc);
-	array = construct_array(rows, count, type, -1, false, TYPALIGN_DOUBLE);
-	pfree(rows);
-	return PointerGetDatum(array);
+		PutPartColumns(entry, row);
+	row[IDEMPOTENCY_KEY] = ArgPointer(entry->idempotency_key);
+	row[REQUEST] = ArgPointer(entry->request);
+	row[CATEGORY] = ArgPointer(entry->category);
+	row[DESCRIPTION] = ArgPointer(entry->description);
+	row[DETAILS] = ArgPointer(entry->details);
+	row[SALT] = entry->salt == NULL ? ArgNull() : ArgBytes(entry->salt, ENTRY_SALT_LEN);
+	row[TEXT_DIGEST] = ArgBytes(entry->text_digest, CRYPTO_SHA256_LEN);
+	row[HASH] = ArgBytes(entry->hash, CRYPTO_SHA256_LEN);
 }
 
 static const text *
@@ -398,7 +351,7 @@ EntryRead(HeapTupleHeader row, Entry *entry)
 	bool nulls[ENTRY_COLUMNS];
 	bytea *salt;
 
-	Assert(desc->natts == ENTRY_COLUMNS);
+	Assert(desc->natts == ENTRY_COLUMNS && HASH == ENTRY_COLUMNS - 1);
 	heap_deform_tuple(&tuple, desc, values, nulls);
 	ReleaseTupleDesc(desc);
 	memcpy(&entry->workspace_id, DatumGetUUIDP(values[WORKSPACE_ID]), UUID_LEN);
@@ -465,6 +418,6 @@ EntryResult(TupleDesc desc, const Entry *entry)
 	Put(values, nulls, 13, entry->reference_id);
 	Put(values, nulls, 14, entry->idempotency_key);
 	values[15] = TimestampTzGetDatum(entry->created_at);
-	values[16] = ByteaDatum(entry->hash, CRYPTO_SHA256_LEN);
+	values[16] = ArgBytes(entry->hash, CRYPTO_SHA256_LEN).value;
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }

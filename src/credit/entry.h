@@ -9,7 +9,6 @@
 
 #include "access/htup.h"
 #include "access/tupdesc.h"
-#include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
@@ -18,6 +17,9 @@
 #include "base/crypto.h"
 
 #define ENTRY_SALT_LEN 16
+
+/* Of account_data.transactions. */
+#define ENTRY_COLUMNS 24
 
 /*
  * Signed amounts say what the transaction changed: cash, debt and reserved of
@@ -58,8 +60,7 @@ extern void EntryHash(const Entry *entry, const uint8 previous[CRYPTO_SHA256_LEN
 					  uint8 hash[CRYPTO_SHA256_LEN]);
 extern void EntryTextDigest(const Entry *entry, const uint8 *salt, uint8 digest[CRYPTO_SHA256_LEN]);
 extern bool EntrySameRequest(const Entry *old, const Entry *asked);
-extern Datum EntryRow(const Entry *entry);
-extern Datum EntryRows(const List *entries);
+extern void EntryColumns(const Entry *entry, NullableDatum *row);
 extern void EntryRead(HeapTupleHeader row, Entry *entry);
 extern Datum EntryResult(TupleDesc desc, const Entry *entry);
 

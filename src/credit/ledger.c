@@ -25,42 +25,33 @@
  * whose wallet row is locked, so that the changes of a workspace come one after
  * another; the row is the only lock.  A snapshot older than the last change
  * cannot take it (40001).  Everything is computed in memory and written at the
- * end: grants and holds first, then transactions and wallet in one statement.
+ * end: grants and holds first, then transactions and the wallet.
  *
  * verify_ledger() checks all of them; test/fault and test/race try to break them.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
 
 #include "access/principal.h"
 #include "base/args.h"
 #include "base/errors.h"
+#include "base/lookup.h"
 #include "base/query.h"
 #include "base/uuid.h"
+#include "base/write.h"
 #include "credit/ledger.h"
 
-#define WALLET_COLUMNS                                                                             \
-	" cash_micros, promotional_micros, debt_micros, reserved_micros, reserved_cash_micros,"        \
-	" last_seq, last_at, next_due_at, top_up_below_micros, head"
-#define WALLET_NCOLUMNS 10
+/* Transactions that are written at a time. */
+#define WRITE_ROWS 500
 
 #define MAX_DUE_WALLETS 10000
-
-static Statement lock_wallet = {
-	.types = "uuid",
-	.sql = "SELECT" WALLET_COLUMNS
-		   " FROM account_data.wallets WHERE workspace_id = $1 FOR NO KEY UPDATE",
-};
-
-static Statement read_wallet = {
-	.types = "uuid",
-	.mode = QUERY_READ,
-	.sql = "SELECT" WALLET_COLUMNS " FROM account_data.wallets WHERE workspace_id = $1",
-};
 
 /* The first use of a wallet; of two that race, the second waits for the first. */
 static Statement make_wallet = {
@@ -69,11 +60,7 @@ static Statement make_wallet = {
 		   " SELECT id FROM account_data.workspaces WHERE id = $1 ON CONFLICT DO NOTHING",
 };
 
-static Statement find_by_key = {
-	.types = "uuid, text",
-	.sql = "SELECT t FROM account_data.transactions t"
-		   " WHERE workspace_id = $1 AND idempotency_key = $2",
-};
+static Lookup by_key = {.table = "transactions", .index = "transactions_idempotency_key"};
 
 static Statement find_next_due = {
 	.types = "uuid",
@@ -85,26 +72,6 @@ static Statement find_next_due = {
 		   "  (SELECT retry_at FROM account_data.auto_top_ups WHERE workspace_id = $1))",
 };
 
-#define UPDATE_WALLET                                                                              \
-	"WITH wallet AS ("                                                                             \
-	"  UPDATE account_data.wallets SET cash_micros = $3, promotional_micros = $4,"                 \
-	"    debt_micros = $5, reserved_micros = $6, reserved_cash_micros = $7, last_seq = $8,"        \
-	"    last_at = $9, next_due_at = $10, top_up_below_micros = $11, head = $12"                   \
-	"  WHERE workspace_id = $1)"                                                                   \
-	" INSERT INTO account_data.transactions SELECT "
-
-static Statement write_entry = {
-	.types = "uuid, account_data.transactions, bigint, bigint, bigint, bigint, bigint, bigint,"
-			 " timestamptz, timestamptz, bigint, bytea",
-	.sql = UPDATE_WALLET "($2).*",
-};
-
-static Statement write_entries = {
-	.types = "uuid, account_data.transactions[], bigint, bigint, bigint, bigint, bigint, bigint,"
-			 " timestamptz, timestamptz, bigint, bytea",
-	.sql = UPDATE_WALLET "t.* FROM unnest($2) t",
-};
-
 /* Wallets that somebody else is at are left to them: opening posts what is due. */
 static Statement find_due = {
 	.types = "timestamptz, integer",
@@ -112,23 +79,6 @@ static Statement find_due = {
 	.sql = "SELECT workspace_id FROM account_data.wallets WHERE next_due_at <= $1"
 		   " ORDER BY next_due_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED",
 };
-
-static void
-ReadWallet(const NullableDatum *row, Wallet *wallet)
-{
-	bytea *head = DatumGetByteaPP(row[9].value);
-
-	wallet->cash = DatumGetInt64(row[0].value);
-	wallet->promotional = DatumGetInt64(row[1].value);
-	wallet->debt = DatumGetInt64(row[2].value);
-	wallet->reserved = DatumGetInt64(row[3].value);
-	wallet->reserved_cash = DatumGetInt64(row[4].value);
-	wallet->last_seq = DatumGetInt64(row[5].value);
-	wallet->last_at = DatumGetTimestampTz(row[6].value);
-	wallet->next_due_at = DatumGetTimestampTz(row[7].value);
-	wallet->top_up_below = DatumGetInt64(row[8].value);
-	memcpy(wallet->head, VARDATA_ANY(head), CRYPTO_SHA256_LEN);
-}
 
 /* Posts, in the order in which they happened, all expiries up to now. */
 static void
@@ -155,34 +105,17 @@ LedgerOpen(const pg_uuid_t *workspace_id)
 {
 	Book *book = palloc0(sizeof(Book));
 	NullableDatum args[1] = {ArgUuid(workspace_id)};
-	NullableDatum row[WALLET_NCOLUMNS];
 
-	if (!QueryRow(&lock_wallet, args, row, WALLET_NCOLUMNS))
+	book->workspace_id = *workspace_id;
+	if (!WalletLock(book))
 	{
 		QueryRun(&make_wallet, args);
-		if (!QueryRow(&lock_wallet, args, row, WALLET_NCOLUMNS))
+		if (!WalletLock(book))
 			ErrorNotFound("workspace", workspace_id);
 	}
-	book->workspace_id = *workspace_id;
-	ReadWallet(row, &book->wallet);
 	book->now = Max(GetCurrentStatementStartTimestamp(), book->wallet.last_at);
 	PostDue(book);
 	return book;
-}
-
-/* The wallet as it stands in the calling statement's snapshot; zeros when there is none. */
-bool
-LedgerWallet(const pg_uuid_t *workspace_id, Wallet *wallet)
-{
-	NullableDatum args[1] = {ArgUuid(workspace_id)};
-	NullableDatum row[WALLET_NCOLUMNS];
-
-	*wallet = (Wallet){
-		.last_at = DT_NOBEGIN, .next_due_at = DT_NOEND, .top_up_below = TOP_UP_NEVER};
-	if (!QueryRow(&read_wallet, args, row, WALLET_NCOLUMNS))
-		return false;
-	ReadWallet(row, wallet);
-	return true;
 }
 
 /*
@@ -196,7 +129,7 @@ LedgerPeek(const pg_uuid_t *workspace_id, TimestampTz at)
 
 	book->workspace_id = *workspace_id;
 	book->is_peek = true;
-	(void) LedgerWallet(workspace_id, &book->wallet);
+	(void) WalletRead(workspace_id, &book->wallet);
 	book->now = Max(at, book->wallet.last_at);
 	PostDue(book);
 	return book;
@@ -237,14 +170,23 @@ LedgerActor(Entry *entry)
 Entry *
 LedgerFind(const Book *book, const text *key)
 {
-	NullableDatum args[2] = {ArgUuid(&book->workspace_id), ArgPointer(key)};
-	NullableDatum row[1];
-	Entry *entry;
+	ScanKeyData keys[2];
+	LookupScan scan;
+	TupleTableSlot *slot;
+	Entry *entry = NULL;
 
-	if (!QueryRow(&find_by_key, args, row, 1))
-		return NULL;
-	entry = palloc(sizeof(Entry));
-	EntryRead(DatumGetHeapTupleHeader(row[0].value), entry);
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(&book->workspace_id));
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(key));
+	keys[1].sk_collation = DEFAULT_COLLATION_OID;
+	LookupSnapshot();
+	slot = LookupBegin(&scan, &by_key, keys, 2, false);
+	if (slot != NULL)
+	{
+		entry = palloc(sizeof(Entry));
+		EntryRead(DatumGetHeapTupleHeader(ExecFetchSlotHeapTupleDatum(slot)), entry);
+	}
+	LookupEnd(&scan);
+	PopActiveSnapshot();
 	return entry;
 }
 
@@ -334,29 +276,20 @@ CheckWallet(const Wallet *w)
 }
 
 static void
-WriteEntries(Book *book)
+WriteEntries(const List *entries)
 {
-	const Wallet *w = &book->wallet;
-	bool is_one = list_length(book->entries) == 1;
-	bytea *head = palloc(VARHDRSZ + CRYPTO_SHA256_LEN);
-	NullableDatum args[12] = {
-		ArgUuid(&book->workspace_id),
-		ArgDatum(is_one ? EntryRow(linitial(book->entries)) : EntryRows(book->entries)),
-		ArgDatum(Int64GetDatum(w->cash)),
-		ArgDatum(Int64GetDatum(w->promotional)),
-		ArgDatum(Int64GetDatum(w->debt)),
-		ArgDatum(Int64GetDatum(w->reserved)),
-		ArgDatum(Int64GetDatum(w->reserved_cash)),
-		ArgDatum(Int64GetDatum(w->last_seq)),
-		ArgTime(w->last_at),
-		ArgTime(w->next_due_at),
-		ArgDatum(Int64GetDatum(w->top_up_below)),
-		ArgPointer(head),
-	};
+	int count = list_length(entries);
+	NullableDatum *rows = palloc(sizeof(NullableDatum) * ENTRY_COLUMNS * Min(count, WRITE_ROWS));
 
-	SET_VARSIZE(head, VARHDRSZ + CRYPTO_SHA256_LEN);
-	memcpy(VARDATA(head), w->head, CRYPTO_SHA256_LEN);
-	QueryRun(is_one ? &write_entry : &write_entries, args);
+	for (int done = 0; done < count; done += WRITE_ROWS)
+	{
+		int nrows = Min(count - done, WRITE_ROWS);
+
+		for (int i = 0; i < nrows; i++)
+			EntryColumns(list_nth(entries, done + i), rows + i * ENTRY_COLUMNS);
+		InsertRows("transactions", rows, nrows, ENTRY_COLUMNS);
+	}
+	pfree(rows);
 }
 
 /* Writes what was posted.  The book may be used on. */
@@ -372,7 +305,9 @@ LedgerClose(Book *book)
 		FindNextDue(book);
 	else if (book->entries == NIL)
 		return;
-	WriteEntries(book);
+	WriteEntries(book->entries);
+	WalletWrite(book);
+	GrantsRemember(book);
 	book->entries = NIL;
 }
 

@@ -13,6 +13,7 @@
 
 #include "postgres.h"
 
+#include "storage/itemptr.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
@@ -47,6 +48,7 @@ typedef struct Grant
 	int32 priority;
 	TimestampTz expires_at; /* DT_NOEND: never */
 	int64 seq;
+	ItemPointerData tid; /* of the row's newest version */
 	bool is_new;
 	bool is_changed;
 } Grant;
@@ -59,8 +61,9 @@ typedef struct Book
 	bool is_peek;	 /* nothing is written */
 	bool is_due_stale;
 	Wallet wallet;
-	List *grants;  /* of Grant *, those looked at so far */
-	List *burning; /* the same in burn-down order, as far as it was read */
+	ItemPointerData wallet_tid; /* of the row's newest version */
+	List *grants;				/* of Grant *, those looked at so far */
+	List *burning;				/* the same in burn-down order, as far as it was read */
 	bool is_burning_all;
 	int next_burning; /* the first of burning that may have something free */
 	List *entries;	  /* of Entry *, posted and not yet written */
@@ -87,7 +90,6 @@ GrantFree(const Grant *grant)
 /* ledger.c */
 extern Book *LedgerOpen(const pg_uuid_t *workspace_id);
 extern Book *LedgerPeek(const pg_uuid_t *workspace_id, TimestampTz at);
-extern bool LedgerWallet(const pg_uuid_t *workspace_id, Wallet *wallet);
 extern Entry *LedgerEntry(TransactionType type, int64 amount);
 extern void LedgerActor(Entry *entry);
 extern Entry *LedgerFind(const Book *book, const text *key);
@@ -97,6 +99,11 @@ extern void LedgerPostAt(Book *book, Entry *entry, TimestampTz at);
 extern void LedgerDueAt(Book *book, TimestampTz at);
 extern void LedgerClose(Book *book);
 extern int LedgerExpireDue(int max);
+
+/* wallet.c */
+extern bool WalletRead(const pg_uuid_t *workspace_id, Wallet *wallet);
+extern bool WalletLock(Book *book);
+extern void WalletWrite(Book *book);
 
 /* parcel.c */
 extern int64 MicrosAdd(int64 a, int64 b);
@@ -113,6 +120,7 @@ extern void GrantsExpire(Book *book, TimestampTz at);
 extern Grant *BurnNext(Book *book);
 extern void Burn(Book *book, Entry *entry, int64 micros);
 extern void GrantsWrite(Book *book);
+extern void GrantsRemember(const Book *book);
 
 /* debt.c */
 extern void DebtIncur(Book *book, Entry *entry, int64 micros);

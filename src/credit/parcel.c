@@ -8,61 +8,52 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "common/int.h"
-#include "utils/array.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
 
+#include "base/compat.h"
 #include "base/errors.h"
+#include "base/lookup.h"
 #include "base/query.h"
 #include "base/uuid.h"
+#include "base/write.h"
 #include "credit/ledger.h"
 
-/* Grants that are read at a time in burn-down order. */
-#define BURN_PAGE 32
+/* Grants that are read at first in burn-down order. */
+#define BURN_PAGE 4
 
-#define GRANT_COLUMNS                                                                              \
-	" id, type, amount_micros, remaining_micros, reserved_micros, priority, expires_at, seq"
-#define GRANT_NCOLUMNS 8
-
-static Statement read_burning = {
-	.types = "uuid, integer, timestamptz, bigint",
-	.sql =
-		"SELECT" GRANT_COLUMNS " FROM account_data.grants"
-		" WHERE workspace_id = $1 AND NOT is_spent AND (priority, expires_at, seq) > ($2, $3, $4)"
-		" ORDER BY priority, expires_at, seq LIMIT 32",
+/* The columns of account_data.grants. */
+enum
+{
+	WORKSPACE_ID,
+	ID,
+	TYPE,
+	AMOUNT,
+	REMAINING,
+	RESERVED,
+	PRIORITY,
+	EXPIRES_AT,
+	SEQ,
+	IS_SPENT,
+	GRANT_COLUMNS
 };
 
-static Statement read_grant = {
-	.types = "uuid, uuid",
-	.sql = "SELECT" GRANT_COLUMNS " FROM account_data.grants WHERE workspace_id = $1 AND id = $2",
-};
+static Lookup by_id = {.table = "grants", .index = "grants_pkey"};
 
-static Statement peek_grant = {
-	.types = "uuid, uuid",
-	.mode = QUERY_READ,
-	.sql = "SELECT" GRANT_COLUMNS " FROM account_data.grants WHERE workspace_id = $1 AND id = $2",
-};
+/* Those not spent, in burn-down order. */
+static Lookup unspent = {.table = "grants", .index = "grants_burn_idx"};
 
-#define DUE_GRANTS                                                                                 \
-	"SELECT" GRANT_COLUMNS " FROM account_data.grants"                                             \
-	" WHERE workspace_id = $1 AND NOT is_spent AND expires_at <= $2 ORDER BY expires_at, seq"
-
-static Statement read_due = {.types = "uuid, timestamptz", .sql = DUE_GRANTS};
-static Statement peek_due = {.types = "uuid, timestamptz", .mode = QUERY_READ, .sql = DUE_GRANTS};
-
-static Statement insert_grant = {
-	.types = "uuid, uuid, account.transaction_type, bigint, bigint, bigint, integer, timestamptz,"
-			 " bigint",
-	.sql = "INSERT INTO account_data.grants (workspace_id, id, type, amount_micros,"
-		   "  remaining_micros, reserved_micros, priority, expires_at, seq, is_spent)"
-		   " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $5 = 0)",
-};
-
-static Statement update_grant = {
-	.types = "uuid, uuid, bigint, bigint",
-	.sql = "UPDATE account_data.grants SET remaining_micros = $3, reserved_micros = $4,"
-		   "  is_spent = $3 = 0 WHERE workspace_id = $1 AND id = $2",
-};
+/*
+ * What the wallet, in the version that this transaction wrote last, burns next,
+ * and where that version is: see wallet.c for why.
+ */
+static struct
+{
+	LocalTransactionId by;
+	ItemPointerData wallet_tid;
+	ItemPointerData tid;
+} next;
 
 /* Money never wraps around. */
 int64
@@ -179,56 +170,101 @@ KnownGrant(const Book *book, const pg_uuid_t *id)
 
 /* The book's copy of a grant, made from a row if there is none. */
 static Grant *
-ReadGrant(Book *book, const NullableDatum *row)
+ReadColumns(Book *book, const Datum *values, ItemPointerData tid)
 {
-	Grant *grant = KnownGrant(book, DatumGetUUIDP(row[0].value));
+	Grant *grant = KnownGrant(book, DatumGetUUIDP(values[ID]));
 
 	if (grant != NULL)
 		return grant;
 	grant = palloc0(sizeof(Grant));
-	grant->id = *DatumGetUUIDP(row[0].value);
-	grant->type = CatalogEnumMember(ENUM_TRANSACTION_TYPE, DatumGetObjectId(row[1].value));
-	grant->amount = DatumGetInt64(row[2].value);
-	grant->remaining = DatumGetInt64(row[3].value);
-	grant->reserved = DatumGetInt64(row[4].value);
-	grant->priority = DatumGetInt32(row[5].value);
-	grant->expires_at = DatumGetTimestampTz(row[6].value);
-	grant->seq = DatumGetInt64(row[7].value);
+	grant->tid = tid;
+	grant->id = *DatumGetUUIDP(values[ID]);
+	grant->type = CatalogEnumMember(ENUM_TRANSACTION_TYPE, DatumGetObjectId(values[TYPE]));
+	grant->amount = DatumGetInt64(values[AMOUNT]);
+	grant->remaining = DatumGetInt64(values[REMAINING]);
+	grant->reserved = DatumGetInt64(values[RESERVED]);
+	grant->priority = DatumGetInt32(values[PRIORITY]);
+	grant->expires_at = DatumGetTimestampTz(values[EXPIRES_AT]);
+	grant->seq = DatumGetInt64(values[SEQ]);
 	book->grants = lappend(book->grants, grant);
 	return grant;
+}
+
+static Grant *
+ReadGrant(Book *book, TupleTableSlot *slot)
+{
+	slot_getallattrs(slot);
+	return ReadColumns(book, slot->tts_values, slot->tts_tid);
+}
+
+/* Under the lock of the wallet the newest is read; a peek reads what its statement sees. */
+static TupleTableSlot *
+BeginGrants(LookupScan *scan, Lookup *lookup, ScanKey keys, int nkeys, const Book *book)
+{
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(&book->workspace_id));
+	if (!book->is_peek)
+		LookupSnapshot();
+	return LookupBegin(scan, lookup, keys, nkeys, false);
+}
+
+static void
+EndGrants(LookupScan *scan, const Book *book)
+{
+	LookupEnd(scan);
+	if (!book->is_peek)
+		PopActiveSnapshot();
 }
 
 Grant *
 GrantFind(Book *book, const pg_uuid_t *id)
 {
-	NullableDatum args[2] = {ArgUuid(&book->workspace_id), ArgUuid(id)};
-	NullableDatum row[GRANT_NCOLUMNS];
 	Grant *grant = KnownGrant(book, id);
+	ScanKeyData keys[2];
+	LookupScan scan;
+	TupleTableSlot *slot;
 
 	if (grant != NULL)
 		return grant;
-	if (!QueryRow(book->is_peek ? &peek_grant : &read_grant, args, row, GRANT_NCOLUMNS))
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(id));
+	slot = BeginGrants(&scan, &by_id, keys, 2, book);
+	if (slot == NULL)
 		elog(ERROR, "grant %s is missing", UuidText(id));
-	return ReadGrant(book, row);
+	grant = ReadGrant(book, slot);
+	EndGrants(&scan, book);
+	return grant;
 }
 
-/* Reads the grants that have expired by now, the first first. */
+/* The one that expires first first; of two, the older. */
+static int
+CompareExpiry(const ListCell *a, const ListCell *b)
+{
+	const Grant *x = lfirst(a);
+	const Grant *y = lfirst(b);
+
+	if (x->expires_at != y->expires_at)
+		return x->expires_at < y->expires_at ? -1 : 1;
+	return (x->seq > y->seq) - (x->seq < y->seq);
+}
+
+/* Reads the grants that have expired by now, the first first, into an empty book. */
 void
 GrantsReadDue(Book *book)
 {
-	NullableDatum args[2] = {ArgUuid(&book->workspace_id), ArgTime(book->now)};
-	int max = 1;
-	int count;
-	NullableDatum *rows;
+	ScanKeyData keys[1];
+	LookupScan scan;
+	TupleTableSlot *slot;
 
-	do
+	Assert(book->grants == NIL);
+	for (slot = BeginGrants(&scan, &unspent, keys, 1, book); slot != NULL; slot = LookupNext(&scan))
 	{
-		max *= 64;
-		rows = palloc(sizeof(NullableDatum) * GRANT_NCOLUMNS * max);
-		count = QueryRows(book->is_peek ? &peek_due : &read_due, args, rows, GRANT_NCOLUMNS, max);
-	} while (count == max);
-	for (int i = 0; i < count; i++)
-		(void) ReadGrant(book, rows + i * GRANT_NCOLUMNS);
+		bool isnull;
+		Datum expires_at = slot_getattr(slot, EXPIRES_AT + 1, &isnull);
+
+		if (DatumGetTimestampTz(expires_at) <= book->now)
+			(void) ReadGrant(book, slot);
+	}
+	EndGrants(&scan, book);
+	list_sort(book->grants, CompareExpiry);
 }
 
 /* Ends what is free of one grant, dated when it expired. */
@@ -257,23 +293,69 @@ GrantsExpire(Book *book, TimestampTz at)
 	}
 }
 
-/* Reads the next grants in burn-down order. */
+/* Whether a row, of the same priority or a later one, comes after a grant in burn-down order. */
+static bool
+BurnsAfter(TupleTableSlot *slot, const Grant *grant)
+{
+	const Datum *values = slot->tts_values;
+
+	slot_getallattrs(slot);
+	if (DatumGetInt32(values[PRIORITY]) != grant->priority)
+		return true;
+	if (DatumGetTimestampTz(values[EXPIRES_AT]) != grant->expires_at)
+		return DatumGetTimestampTz(values[EXPIRES_AT]) > grant->expires_at;
+	return DatumGetInt64(values[SEQ]) > grant->seq;
+}
+
+/* The grant that the last book of this transaction would have burned next, if that still holds. */
+static bool
+ReadNext(Book *book)
+{
+	Datum values[GRANT_COLUMNS];
+	Row row;
+
+	if (next.by != AccountLocalTransaction() ||
+		!ItemPointerEquals(&next.wallet_tid, &book->wallet_tid) ||
+		!LookupOwn(&by_id, &next.tid, &row))
+		return false;
+	for (int i = 0; i < GRANT_COLUMNS; i++)
+		values[i] = row.columns[i].value;
+	book->burning = list_make1(ReadColumns(book, values, row.tid));
+	return true;
+}
+
+/* Notes for this transaction what the wallet, as it was just written, burns next. */
+void
+GrantsRemember(const Book *book)
+{
+	next.by = InvalidLocalTransactionId;
+	if (book->next_burning >= list_length(book->burning))
+		return;
+	next.by = AccountLocalTransaction();
+	next.wallet_tid = book->wallet_tid;
+	next.tid = ((const Grant *) list_nth(book->burning, book->next_burning))->tid;
+}
+
+/* Reads the next grants in burn-down order, as many again as were read so far. */
 static void
 ReadBurning(Book *book)
 {
 	const Grant *last = book->burning == NIL ? NULL : llast(book->burning);
-	NullableDatum rows[GRANT_NCOLUMNS * BURN_PAGE];
-	NullableDatum args[4] = {
-		ArgUuid(&book->workspace_id),
-		ArgDatum(Int32GetDatum(last == NULL ? PG_INT32_MIN : last->priority)),
-		ArgTime(last == NULL ? DT_NOBEGIN : last->expires_at),
-		ArgDatum(Int64GetDatum(last == NULL ? 0 : last->seq)),
-	};
-	int count = QueryRows(&read_burning, args, rows, GRANT_NCOLUMNS, BURN_PAGE);
+	int wanted = Max(BURN_PAGE, list_length(book->burning) * 2);
+	ScanKeyData keys[2];
+	LookupScan scan;
+	TupleTableSlot *slot;
 
-	for (int i = 0; i < count; i++)
-		book->burning = lappend(book->burning, ReadGrant(book, rows + i * GRANT_NCOLUMNS));
-	book->is_burning_all = count < BURN_PAGE;
+	if (last == NULL && ReadNext(book))
+		return;
+	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT4GE,
+				Int32GetDatum(last == NULL ? PG_INT32_MIN : last->priority));
+	for (slot = BeginGrants(&scan, &unspent, keys, 2, book);
+		 slot != NULL && list_length(book->burning) < wanted; slot = LookupNext(&scan))
+		if (last == NULL || BurnsAfter(slot, last))
+			book->burning = lappend(book->burning, ReadGrant(book, slot));
+	book->is_burning_all = slot == NULL;
+	EndGrants(&scan, book);
 }
 
 /*
@@ -324,28 +406,25 @@ Burn(Book *book, Entry *entry, int64 micros)
 }
 
 static void
-WriteGrant(const Book *book, const Grant *grant)
+WriteGrant(const Book *book, Grant *grant)
 {
-	NullableDatum args[9] = {
-		ArgUuid(&book->workspace_id),
-		ArgUuid(&grant->id),
-		ArgDatum(Int64GetDatum(grant->remaining)),
-		ArgDatum(Int64GetDatum(grant->reserved)),
+	NullableDatum columns[GRANT_COLUMNS] = {
+		[WORKSPACE_ID] = ArgUuid(&book->workspace_id),
+		[ID] = ArgUuid(&grant->id),
+		[TYPE] = ArgDatum(ObjectIdGetDatum(CatalogEnumOid(ENUM_TRANSACTION_TYPE, grant->type))),
+		[AMOUNT] = ArgDatum(Int64GetDatum(grant->amount)),
+		[REMAINING] = ArgDatum(Int64GetDatum(grant->remaining)),
+		[RESERVED] = ArgDatum(Int64GetDatum(grant->reserved)),
+		[PRIORITY] = ArgDatum(Int32GetDatum(grant->priority)),
+		[EXPIRES_AT] = ArgTime(grant->expires_at),
+		[SEQ] = ArgDatum(Int64GetDatum(grant->seq)),
+		[IS_SPENT] = ArgBool(grant->remaining == 0),
 	};
 
-	if (!grant->is_new)
-	{
-		QueryRun(&update_grant, args);
-		return;
-	}
-	args[2] = ArgDatum(ObjectIdGetDatum(CatalogEnumOid(ENUM_TRANSACTION_TYPE, grant->type)));
-	args[3] = ArgDatum(Int64GetDatum(grant->amount));
-	args[4] = ArgDatum(Int64GetDatum(grant->remaining));
-	args[5] = ArgDatum(Int64GetDatum(grant->reserved));
-	args[6] = ArgDatum(Int32GetDatum(grant->priority));
-	args[7] = ArgTime(grant->expires_at);
-	args[8] = ArgDatum(Int64GetDatum(grant->seq));
-	QueryRun(&insert_grant, args);
+	if (grant->is_new)
+		grant->tid = InsertRow("grants", columns, GRANT_COLUMNS);
+	else
+		UpdateRow("grants", &grant->tid, columns, GRANT_COLUMNS);
 }
 
 /* Writes the grants of the book that have changed. */

@@ -119,7 +119,7 @@ BalanceAt(const pg_uuid_t *workspace_id, TimestampTz at)
 	NullableDatum row[1];
 	Wallet wallet;
 
-	(void) LedgerWallet(workspace_id, &wallet);
+	(void) WalletRead(workspace_id, &wallet);
 	if (at >= GetCurrentTransactionStartTimestamp())
 		at = Max(wallet.last_at, GetCurrentStatementStartTimestamp());
 	if (at >= wallet.last_at)
@@ -147,7 +147,7 @@ account_ledger_checkpoint(PG_FUNCTION_ARGS)
 	bytea *head = palloc(VARHDRSZ + CRYPTO_SHA256_LEN);
 
 	ArgRequired(fcinfo, 0, "workspace_id");
-	if (!LedgerWallet(PG_GETARG_UUID_P(0), &wallet))
+	if (!WalletRead(PG_GETARG_UUID_P(0), &wallet))
 		ErrorNotFound("wallet of workspace", PG_GETARG_UUID_P(0));
 	SET_VARSIZE(head, VARHDRSZ + CRYPTO_SHA256_LEN);
 	memcpy(VARDATA(head), wallet.head, CRYPTO_SHA256_LEN);

@@ -216,7 +216,7 @@ CheckState(Proof *proof)
 	NullableDatum row[1];
 	Wallet wallet;
 
-	LedgerWallet(&proof->workspace_id, &wallet);
+	WalletRead(&proof->workspace_id, &wallet);
 	if (wallet.last_seq != proof->seq)
 		Found(proof, Min(wallet.last_seq, proof->seq) + 1,
 			  "the wallet and the ledger end with different transactions");

@@ -22,9 +22,9 @@
 #include "access/principal.h"
 #include "base/args.h"
 #include "base/errors.h"
-#include "base/insert.h"
 #include "base/query.h"
 #include "base/uuid.h"
+#include "base/write.h"
 #include "resource/trash.h"
 
 /* The columns of account_data.trash_items. */

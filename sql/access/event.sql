@@ -66,3 +66,16 @@ CREATE FUNCTION account_data.event_digest(workspace_id uuid, id uuid, at timesta
     RETURNS bytea LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_event_digest';
 COMMENT ON FUNCTION account_data.event_digest(uuid, uuid, timestamptz, text, uuid, text, account.proof, uuid, text, text, text, text, text, jsonb, inet)
     IS 'SHA-256 of what an event says.';
+
+CREATE FUNCTION account_data.event_guard() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'account_event_guard';
+COMMENT ON FUNCTION account_data.event_guard() IS 'Refuses a change to what happened.';
+
+CREATE TRIGGER event_guard BEFORE UPDATE OR DELETE OR TRUNCATE ON account_data.events
+    FOR EACH STATEMENT EXECUTE FUNCTION account_data.event_guard();
+COMMENT ON TRIGGER event_guard ON account_data.events
+    IS 'Events are only added; the extension alone redacts what was purged and deletes what account.activity_retention ends.';
+CREATE TRIGGER event_guard BEFORE UPDATE OR DELETE OR TRUNCATE ON account_data.event_links
+    FOR EACH STATEMENT EXECUTE FUNCTION account_data.event_guard();
+COMMENT ON TRIGGER event_guard ON account_data.event_links
+    IS 'The chain is only added to; the extension alone deletes the links of events that are over.';

@@ -90,7 +90,7 @@ CREATE FUNCTION account.log_event(resource_type text, action text, resource_id t
     resource_name text DEFAULT NULL, description text DEFAULT NULL, metadata jsonb DEFAULT NULL)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_log_event';
 COMMENT ON FUNCTION account.log_event(text, text, text, text, text, jsonb)
-    IS 'Adds an event of the application to the active workspace''s feed. Needs editor.';
+    IS 'Adds an event of the application to the active workspace''s feed; updates of settings and resources write their own. Needs editor.';
 
 CREATE FUNCTION account.undo(event_id uuid)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_undo';

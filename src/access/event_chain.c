@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "commands/trigger.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
@@ -22,6 +23,8 @@
 
 #include "access/early_release.h"
 #include "access/event_chain.h"
+#include "base/args.h"
+#include "base/catalog.h"
 #include "base/crypto.h"
 #include "base/errors.h"
 #include "base/lookup.h"
@@ -289,6 +292,21 @@ AtSavepointEnd(SubXactEvent event, SubTransactionId id, SubTransactionId parent,
 				running->outer = running->outer->outer;
 		}
 	}
+}
+
+/* Nothing but a statement of the extension's own changes or deletes an event or a link. */
+PG_FUNCTION_INFO_V1(account_event_guard);
+Datum
+account_event_guard(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = ArgTrigger(fcinfo);
+
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event) || !InLocalUserIdChange() ||
+		GetUserId() != CatalogOwner())
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
+						errmsg("events cannot be changed or deleted"),
+						errhint("account.activity_retention says how long they are kept.")));
+	return PointerGetDatum(NULL);
 }
 
 void

@@ -5,8 +5,9 @@
  * The only file that calls SPI.  Each run switches to the owner of the
  * extension, or of the application's table, and to a search path on which only
  * pg_catalog and, last, the temporary schema stand, so that nothing a caller
- * created or set takes part in it.  On an error the transaction's own clean-up
- * restores both.
+ * created or set takes part in it.  What writes to a table of the application
+ * may have its schema between the two: triggers there were written to find what
+ * stands beside them.  On an error the transaction's own clean-up restores all.
  *
  * AFTER triggers of what runs as the extension's owner fire when the switch is
  * over.  Applications have foreign keys on users and workspaces, a delete reaches
@@ -20,6 +21,7 @@
 #include "parser/parse_type.h"
 #include "utils/datum.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/queryenvironment.h"
 #include "utils/snapmgr.h"
@@ -39,14 +41,20 @@ typedef struct Switch
 } Switch;
 
 static void
+SetPath(const char *path)
+{
+	(void) set_config_option("search_path", path, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
+							 0, false);
+}
+
+static void
 SwitchTo(Switch *s, Oid owner, int sec_context)
 {
 	s->caller = CurrentMemoryContext;
 	GetUserIdAndSecContext(&s->userid, &s->sec_context);
 	SetUserIdAndSecContext(owner, s->sec_context | SECURITY_LOCAL_USERID_CHANGE | sec_context);
 	s->guc_level = NewGUCNestLevel();
-	(void) set_config_option("search_path", ACCOUNT_SEARCH_PATH, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	SetPath(ACCOUNT_SEARCH_PATH);
 	SPI_connect();
 }
 
@@ -310,6 +318,9 @@ QueryTable(TableStatement *statement, const NullableDatum *args, Tuplestorestate
 	int result;
 
 	SwitchTo(&s, statement->owner, SECURITY_NOFORCE_RLS);
+	if (OidIsValid(statement->home))
+		SetPath(psprintf("pg_catalog, %s, pg_temp",
+						 quote_identifier(get_namespace_name(statement->home))));
 	if (rows != NULL)
 		ShowRows(statement, rows);
 	PrepareTable(statement, GetMemoryChunkContext(statement));

@@ -53,6 +53,7 @@ typedef struct TableStatement
 	const char *sql;
 	int nargs;
 	Oid argtypes[QUERY_MAX_ARGS];
+	Oid home;		  /* its triggers find what is in this schema; 0: none has */
 	TupleDesc rows;	  /* of the relation "rows" that the text reads; NULL: none */
 	bool is_deferred; /* its triggers wait for AfterTriggerEndQuery() of the caller */
 	/* filled by the first run; freed with the memory context of that */

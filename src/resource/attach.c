@@ -1,6 +1,6 @@
 /*
  * attach.c
- *		The triggers of resources and of what hangs on them.
+ *		Triggers and policies on the tables of the application.
  *
  * They are made as the table's owner, in whose name pg_dump will make them
  * again; the owner gets the rights that this takes.
@@ -14,6 +14,7 @@
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -47,16 +48,16 @@ Reach(Oid relid)
 	return reach;
 }
 
-/* Whether rows come from partitions or heirs. */
+/* Whether others hang on the table, or rows come from partitions or heirs. */
 static bool
-HasRelatives(Oid relid)
+NeedsRowTrigger(Oid relid)
 {
 	return get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE || has_subclass(relid) ||
-		   has_superclass(relid);
+		   has_superclass(relid) || ShapeCascade(relid) != NIL;
 }
 
-Oid
-AttachOwner(Oid relid)
+static Oid
+OwnerOf(Oid relid)
 {
 	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	Oid owner;
@@ -97,24 +98,28 @@ FindTrigger(Relation relation, const char *name)
 	return NULL;
 }
 
-static void
-MakeTrigger(Oid relid, const char *name, const char *when, const char *function)
-{
-	QueryCommand(AttachOwner(relid),
-				 psprintf("CREATE TRIGGER %s %s EXECUTE FUNCTION account_data.%s()", name,
-						  psprintf(when, ShapeQuote(relid)), function));
-}
-
-static void
-DropTrigger(Oid relid, const char *name)
+static bool
+HasTrigger(Oid relid, const char *name)
 {
 	Relation relation = table_open(relid, AccessShareLock);
 	bool is_there = FindTrigger(relation, name) != NULL;
 
 	table_close(relation, NoLock);
-	if (is_there)
-		QueryCommand(AttachOwner(relid),
-					 psprintf("DROP TRIGGER %s ON %s", name, ShapeQuote(relid)));
+	return is_there;
+}
+
+static void
+MakeTrigger(Oid relid, const char *name, const char *when, const char *function)
+{
+	QueryCommand(OwnerOf(relid), psprintf("CREATE TRIGGER %s %s EXECUTE FUNCTION account_data.%s()",
+										  name, psprintf(when, ShapeQuote(relid)), function));
+}
+
+static void
+DropTrigger(Oid relid, const char *name)
+{
+	if (HasTrigger(relid, name))
+		QueryCommand(OwnerOf(relid), psprintf("DROP TRIGGER %s ON %s", name, ShapeQuote(relid)));
 }
 
 /* Whether the capture triggers are those that the table needs now. */
@@ -136,11 +141,11 @@ static bool
 Attach(Oid relid)
 {
 	bool is_partition = get_rel_relispartition(relid);
-	bool by_row = is_partition || HasRelatives(relid) || ShapeCascade(relid) != NIL;
+	bool by_row = is_partition || NeedsRowTrigger(relid);
 
 	if (IsAttached(relid, by_row))
 		return false;
-	GrantOwner(AttachOwner(relid));
+	GrantOwner(OwnerOf(relid));
 	if (!is_partition)
 		DropTrigger(relid, CAPTURE_TRIGGER);
 	DropTrigger(relid, CAPTURE_END_TRIGGER);
@@ -156,7 +161,54 @@ Attach(Oid relid)
 	return true;
 }
 
-/* Attaches it to all that may be deleted along; false when all of it was there. */
+static void
+MakeRowTriggers(Oid relid)
+{
+	MakeTrigger(relid, "account_insert", "AFTER INSERT ON %s FOR EACH ROW", "resource_changed");
+	MakeTrigger(relid, "account_update", "AFTER UPDATE ON %s FOR EACH ROW", "resource_changed");
+}
+
+static void
+MakeEndTrigger(Oid relid)
+{
+	MakeTrigger(relid, CHANGE_END_TRIGGER, "AFTER INSERT OR UPDATE ON %s FOR EACH STATEMENT",
+				"resource_changed");
+}
+
+/*
+ * Heirs and partitions hold rows of the resource too.  Partitions have its row
+ * triggers from PostgreSQL; what ends a statement on one of them is its own.
+ */
+static bool
+AttachMembers(Oid relid)
+{
+	bool is_changed = false;
+	ListCell *cell;
+
+	foreach (cell, ShapeMembers(relid))
+	{
+		Oid member = lfirst_oid(cell);
+
+		if (member == relid || HasTrigger(member, CHANGE_END_TRIGGER))
+			continue;
+		GrantOwner(OwnerOf(member));
+		if (!get_rel_relispartition(member))
+			MakeRowTriggers(member);
+		MakeEndTrigger(member);
+		is_changed = true;
+	}
+	/* the first heir: what statements on the whole table do must not be seen twice */
+	if (is_changed && HasTrigger(relid, "account_insert") && !HasTrigger(relid, CHANGE_END_TRIGGER))
+	{
+		DropTrigger(relid, "account_insert");
+		DropTrigger(relid, "account_update");
+		MakeRowTriggers(relid);
+		MakeEndTrigger(relid);
+	}
+	return is_changed;
+}
+
+/* Attaches what captures deleted rows of all that goes with the table; false when it was there. */
 bool
 AttachCapture(Oid relid)
 {
@@ -166,7 +218,29 @@ AttachCapture(Oid relid)
 	/* the row triggers of partitions are those of the whole table, which comes first */
 	foreach (cell, Reach(relid))
 		is_changed = Attach(lfirst_oid(cell)) || is_changed;
-	return is_changed;
+	return AttachMembers(relid) || is_changed;
+}
+
+/* Attaches what counts rows and records their changes, and refuses TRUNCATE. */
+void
+AttachChanges(Oid relid)
+{
+	MakeTrigger(relid, "account_truncate", "BEFORE TRUNCATE ON %s FOR EACH STATEMENT",
+				"resource_truncated");
+	if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE || has_subclass(relid) ||
+		has_superclass(relid))
+	{
+		MakeRowTriggers(relid);
+		MakeEndTrigger(relid);
+		return;
+	}
+	MakeTrigger(relid, "account_insert",
+				"AFTER INSERT ON %s REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT",
+				"resource_changed");
+	MakeTrigger(relid, "account_update",
+				"AFTER UPDATE ON %s REFERENCING OLD TABLE AS before NEW TABLE AS after"
+				" FOR EACH STATEMENT",
+				"resource_changed");
 }
 
 static void
@@ -180,7 +254,7 @@ AddReach(const NullableDatum *row, void *state)
 }
 
 /* Takes the capture triggers off tables that hang on no resource any more. */
-void
+static void
 DetachCapture(Oid relid)
 {
 	List *kept = list_make1_oid(InvalidOid);
@@ -200,31 +274,73 @@ DetachCapture(Oid relid)
 	}
 }
 
-/* What counts rows, records their changes and refuses TRUNCATE. */
+/* Takes everything off a table that is no resource any more. */
 void
-AttachChanges(Oid relid)
+Detach(Oid relid)
 {
-	MakeTrigger(relid, "account_truncate", "BEFORE TRUNCATE ON %s FOR EACH STATEMENT",
-				"resource_truncated");
-	if (HasRelatives(relid))
+	ListCell *cell;
+
+	DetachCapture(relid);
+	DropTrigger(relid, "account_truncate");
+	foreach (cell, ShapeMembers(relid))
 	{
-		MakeTrigger(relid, "account_insert", "AFTER INSERT ON %s FOR EACH ROW", "resource_changed");
-		MakeTrigger(relid, "account_update", "AFTER UPDATE ON %s FOR EACH ROW", "resource_changed");
-		return;
+		Oid member = lfirst_oid(cell);
+
+		DropTrigger(member, CHANGE_END_TRIGGER);
+		if (member != relid && get_rel_relispartition(member))
+			continue;
+		DropTrigger(member, "account_insert");
+		DropTrigger(member, "account_update");
 	}
-	MakeTrigger(relid, "account_insert",
-				"AFTER INSERT ON %s REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT",
-				"resource_changed");
-	MakeTrigger(relid, "account_update",
-				"AFTER UPDATE ON %s REFERENCING OLD TABLE AS before NEW TABLE AS after"
-				" FOR EACH STATEMENT",
-				"resource_changed");
+}
+
+/* Viewers read, editors write. */
+void
+PoliciesMake(Oid relid, const char *workspace_column)
+{
+	static const struct
+	{
+		const char *name;
+		const char *command;
+		const char *using;
+		const char *check;
+	} policies[] = {
+		{"account_select", "SELECT", "viewer", NULL},
+		{"account_insert", "INSERT", NULL, "editor"},
+		{"account_update", "UPDATE", "editor", "editor"},
+		{"account_delete", "DELETE", "editor", NULL},
+	};
+	const char *table = ShapeQuote(relid);
+	const char *column = quote_identifier(workspace_column);
+
+	QueryCommand(OwnerOf(relid), psprintf("ALTER TABLE %s ENABLE ROW LEVEL SECURITY", table));
+	for (size_t i = 0; i < lengthof(policies); i++)
+	{
+		StringInfoData sql;
+
+		initStringInfo(&sql);
+		appendStringInfo(&sql, "CREATE POLICY %s ON %s FOR %s", policies[i].name, table,
+						 policies[i].command);
+		if (policies[i].using != NULL)
+			appendStringInfo(&sql, " USING (account.has_role(%s, '%s'))", column,
+							 policies[i].using);
+		if (policies[i].check != NULL)
+			appendStringInfo(&sql, " WITH CHECK (account.has_role(%s, '%s'))", column,
+							 policies[i].check);
+		QueryCommand(OwnerOf(relid), sql.data);
+	}
 }
 
 void
-DetachChanges(Oid relid)
+PoliciesDrop(Oid relid, bool row_security)
 {
-	DropTrigger(relid, "account_truncate");
-	DropTrigger(relid, "account_insert");
-	DropTrigger(relid, "account_update");
+	static const char *const names[] = {"account_select", "account_insert", "account_update",
+										"account_delete"};
+
+	for (size_t i = 0; i < lengthof(names); i++)
+		QueryCommand(OwnerOf(relid),
+					 psprintf("DROP POLICY IF EXISTS %s ON %s", names[i], ShapeQuote(relid)));
+	if (!row_security)
+		QueryCommand(OwnerOf(relid),
+					 psprintf("ALTER TABLE %s DISABLE ROW LEVEL SECURITY", ShapeQuote(relid)));
 }

@@ -1,6 +1,6 @@
 /*
  * attach.h
- *		The triggers of resources and of what hangs on them.
+ *		Triggers and policies on the tables of the application.
  */
 #ifndef ACCOUNT_ATTACH_H
 #define ACCOUNT_ATTACH_H
@@ -8,9 +8,10 @@
 #include "postgres.h"
 
 extern bool AttachCapture(Oid relid);
-extern void DetachCapture(Oid relid);
 extern void AttachChanges(Oid relid);
-extern void DetachChanges(Oid relid);
-extern Oid AttachOwner(Oid relid);
+extern void Detach(Oid relid);
+
+extern void PoliciesMake(Oid relid, const char *workspace_column);
+extern void PoliciesDrop(Oid relid, bool row_security);
 
 #endif /* ACCOUNT_ATTACH_H */

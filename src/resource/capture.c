@@ -27,6 +27,7 @@
 #include "base/query.h"
 #include "base/uuid.h"
 #include "resource/batch.h"
+#include "resource/change.h"
 #include "resource/trash.h"
 #include "resource/usage.h"
 #include "resource/watch.h"
@@ -106,6 +107,15 @@ WriteImage(BatchTable *table, StringInfo to, TupleTableSlot *slot)
 		ImageUnpin(level);
 }
 
+/* A cascade may take rows of other workspaces: their bytes are no storage of the one whose trash it is. */
+static bool
+IsOf(const Shape *shape, TupleTableSlot *slot, const pg_uuid_t *workspace_id)
+{
+	const pg_uuid_t *own = ShapeWorkspace(shape, slot);
+
+	return own != NULL && UuidEqual(own, workspace_id);
+}
+
 /* A row of a resource; gives the index of its item if others may hang on it. */
 static int
 CaptureItem(Batch *batch, BatchTable *table, TupleTableSlot *slot, int above,
@@ -124,7 +134,7 @@ CaptureItem(Batch *batch, BatchTable *table, TupleTableSlot *slot, int above,
 		row.parent_id = writer->items[above].id;
 	row.resource_id = ShapeResourceId(shape, slot);
 	row.name = ShapeName(shape, slot);
-	row.size = ShapeSize(shape, slot);
+	row.size = IsOf(shape, slot, &row.workspace_id) ? ShapeSize(shape, slot) : 0;
 	initStringInfo(&data);
 	appendStringInfoSpaces(&data, VARHDRSZ);
 	WriteImage(table, &data, slot);
@@ -188,16 +198,19 @@ Capture(Batch *batch, BatchTable *table, TupleTableSlot *slot)
 
 	if (table->shape->is_resource)
 	{
-		bool is_forgotten = item == FORGOTTEN;
+		bool is_stored = false;
 
 		if (item == UNKNOWN)
 		{
 			item = CaptureRoot(batch, table, slot);
-			is_forgotten = item == FORGOTTEN;
+			is_stored = item != FORGOTTEN;
 		}
 		else if (item >= 0)
+		{
+			is_stored = IsOf(table->shape, slot, &batch->writer.items[item].workspace_id);
 			item = CaptureItem(batch, table, slot, item, NULL);
-		Uncount(batch, table->shape, slot, !is_forgotten);
+		}
+		Uncount(batch, table->shape, slot, is_stored);
 	}
 	else if (item >= 0)
 		CaptureRow(batch, table, slot, item);
@@ -252,10 +265,7 @@ CaptureOne(Batch *batch, TriggerData *trigger)
 	if (!HeapTupleHeaderIndicatesMovedPartitions(trigger->tg_trigtuple->t_data))
 		Capture(batch, table, row);
 	else if (table->shape->is_resource)
-	{
-		Uncount(batch, table->shape, row, false);
-		Flush(batch);
-	}
+		ChangeMoved(batch->query, table->shape, row);
 	if (IsLonePartition(relation))
 		Flush(batch);
 }

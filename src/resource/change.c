@@ -4,7 +4,7 @@
  *
  * A plain table has them for each statement, with the rows as transition
  * tables.  Partitions and heirs have rows written behind the back of the whole
- * table, so there the triggers are for each row.
+ * table, so there the triggers are for each row, and one for the end.
  */
 #include "postgres.h"
 
@@ -38,14 +38,65 @@ ChangeInsertAction(const char *action)
 	return before;
 }
 
+/* The row that an UPDATE took out of one partition and is about to put into another. */
+static struct
+{
+	MemoryContext query; /* whose row it is */
+	const Shape *shape;
+	TupleTableSlot *row;
+	bool is_waiting;
+} moved;
+
+static void
+ForgetMoved(void *arg)
+{
+	moved.query = NULL;
+}
+
+void
+ChangeMoved(MemoryContext query, const Shape *shape, TupleTableSlot *row)
+{
+	if (moved.query != query || moved.shape != shape)
+	{
+		MemoryContext old = MemoryContextSwitchTo(query);
+		MemoryContextCallback *release = palloc0(sizeof(MemoryContextCallback));
+
+		release->func = ForgetMoved;
+		MemoryContextRegisterResetCallback(query, release);
+		moved.row = MakeSingleTupleTableSlot(shape->desc, &TTSOpsHeapTuple);
+		moved.shape = shape;
+		moved.query = query;
+		MemoryContextSwitchTo(old);
+	}
+	ExecCopySlot(moved.row, row);
+	moved.is_waiting = true;
+}
+
+static TupleTableSlot *
+TakeMoved(MemoryContext query, const Shape *shape)
+{
+	if (moved.query != query || moved.shape != shape || !moved.is_waiting)
+		return NULL;
+	moved.is_waiting = false;
+	return moved.row;
+}
+
+/* What rows of one statement add up to. */
 typedef struct Change
 {
+	struct Change *outer; /* in by_row */
+	MemoryContext query;
 	MemoryContext memory;
 	MemoryContext row;
+	MemoryContextCallback release;
 	const Shape *shape;
+	const char *action;
 	Tallies tallies;
 	Watch *watch;
 } Change;
+
+/* Of statements whose rows come one by one, until their end. */
+static Change *by_row = NULL;
 
 static void
 AppendValue(StringInfo json, const char *text)
@@ -183,17 +234,123 @@ ChangeAll(Change *change, TriggerData *trigger)
 	}
 }
 
+/* from is the row as it was in another partition. */
 static void
-ChangeOne(Change *change, TriggerData *trigger)
+ChangeOne(Change *change, TriggerData *trigger, TupleTableSlot *from)
 {
 	const Shape *shape = change->shape;
 	Relation relation = trigger->tg_relation;
 	TupleTableSlot *row = ShapeSlot(shape, relation, trigger->tg_trigslot);
 
-	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+	if (from != NULL)
+		Updated(change, from, row);
+	else if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 		Inserted(change, row);
 	else
 		Updated(change, row, ShapeSlot(shape, relation, trigger->tg_newslot));
+}
+
+static void
+Begin(Change *change, MemoryContext memory, const Shape *shape, const char *action, int64 expected)
+{
+	change->memory = memory;
+	change->row = AllocSetContextCreate(memory, "account row", ALLOCSET_DEFAULT_SIZES);
+	change->shape = shape;
+	change->action = action;
+	change->tallies.memory = memory;
+	change->watch = WatchBegin(memory, shape, action, expected);
+}
+
+static void
+End(Change *change)
+{
+	UsageWrite(&change->tallies);
+	WatchEnd(change->watch);
+}
+
+static void
+ReleaseChange(void *arg)
+{
+	Change **link = &by_row;
+
+	while (*link != NULL && *link != arg)
+		link = &(*link)->outer;
+	if (*link != NULL)
+		*link = (*link)->outer;
+}
+
+static Change *
+ChangeOf(MemoryContext query, const Shape *shape, const char *action)
+{
+	MemoryContext memory;
+	Change *change;
+
+	for (change = by_row; change != NULL; change = change->outer)
+		if (change->query == query && change->shape == shape && strcmp(change->action, action) == 0)
+			return change;
+	memory = AllocSetContextCreate(query, "account change", ALLOCSET_DEFAULT_SIZES);
+	change = MemoryContextAllocZero(memory, sizeof(Change));
+	Begin(change, memory, shape, action, -1);
+	change->query = query;
+	change->outer = by_row;
+	by_row = change;
+	change->release.func = ReleaseChange;
+	change->release.arg = change;
+	MemoryContextRegisterResetCallback(memory, &change->release);
+	return change;
+}
+
+/* The end of a statement whose rows came one by one. */
+static void
+EndRows(MemoryContext query)
+{
+	Change *next;
+
+	for (Change *change = by_row; change != NULL; change = next)
+	{
+		next = change->outer;
+		if (change->query != query)
+			continue;
+		End(change);
+		MemoryContextDelete(change->memory);
+	}
+}
+
+/* A partition or heir that came later, for whose own statements no trigger tells the end. */
+static bool
+IsLone(Relation relation)
+{
+	for (int i = 0; i < relation->trigdesc->numtriggers; i++)
+		if (strcmp(relation->trigdesc->triggers[i].tgname, CHANGE_END_TRIGGER) == 0)
+			return false;
+	return true;
+}
+
+static void
+ChangeRow(MemoryContext query, const Shape *shape, TriggerData *trigger)
+{
+	bool is_insert = TRIGGER_FIRED_BY_INSERT(trigger->tg_event);
+	TupleTableSlot *from = is_insert ? TakeMoved(query, shape) : NULL;
+	Change *change = ChangeOf(query, shape, is_insert && from == NULL ? insert_action : "updated");
+	MemoryContext old = MemoryContextSwitchTo(change->row);
+
+	ChangeOne(change, trigger, from);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(change->row);
+	if (IsLone(trigger->tg_relation))
+		EndRows(query);
+}
+
+static void
+ChangeStatement(const Shape *shape, TriggerData *trigger)
+{
+	Change change = {.query = NULL};
+
+	Begin(&change, CurrentMemoryContext, shape,
+		  TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? insert_action : "updated",
+		  tuplestore_tuple_count(trigger->tg_newtable));
+	ChangeAll(&change, trigger);
+	End(&change);
 }
 
 /* AFTER INSERT OR UPDATE on resources */
@@ -202,32 +359,29 @@ Datum
 account_resource_changed(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	bool by_row;
-	Change change = {.tallies.memory = CurrentMemoryContext};
-	const char *action;
+	MemoryContext query = fcinfo->flinfo->fn_mcxt;
+	const Shape *shape;
 	int pin;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigger->tg_event) ||
 		TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("this function is for triggers after INSERT or UPDATE only")));
-	by_row = TRIGGER_FIRED_FOR_ROW(trigger->tg_event);
-	if (!by_row && tuplestore_tuple_count(trigger->tg_newtable) == 0)
+	if (!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) && trigger->tg_newtable == NULL)
+	{
+		EndRows(query);
 		PG_RETURN_POINTER(NULL);
-	change.shape = ShapeOf(RelationGetRelid(trigger->tg_relation));
-	if (!change.shape->is_resource)
+	}
+	if (trigger->tg_newtable != NULL && tuplestore_tuple_count(trigger->tg_newtable) == 0)
 		PG_RETURN_POINTER(NULL);
-	action = TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? insert_action : "updated";
-	change.watch = WatchBegin(CurrentMemoryContext, change.shape, action,
-							  by_row ? 1 : tuplestore_tuple_count(trigger->tg_newtable));
-	change.row = AllocSetContextCreate(CurrentMemoryContext, "account row", ALLOCSET_DEFAULT_SIZES);
+	shape = ShapeOf(RelationGetRelid(trigger->tg_relation));
+	if (!shape->is_resource)
+		PG_RETURN_POINTER(NULL);
 	pin = ImagePin();
-	if (by_row)
-		ChangeOne(&change, trigger);
+	if (TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+		ChangeRow(query, shape, trigger);
 	else
-		ChangeAll(&change, trigger);
+		ChangeStatement(shape, trigger);
 	ImageUnpin(pin);
-	UsageWrite(&change.tallies);
-	WatchEnd(change.watch);
 	PG_RETURN_POINTER(NULL);
 }

@@ -104,6 +104,7 @@ MakeConflict(const char *action, char *text, bool is_taken)
 	conflict->action = action;
 	conflict->text = text;
 	conflict->is_taken = is_taken;
+	conflict->is_name = false;
 	return conflict;
 }
 
@@ -199,6 +200,35 @@ IsTaken(const Destination *d, ItemRow row, Oid index)
 	return is_taken;
 }
 
+/* Another name helps only where the name is part of what must be unique. */
+static Conflict *
+Taken(const StoredItem *item, const Destination *d, Oid index)
+{
+	const Shape *shape = ShapeOf(d->relid);
+	Relation relation = index_open(index, AccessShareLock);
+	StringInfoData columns;
+	bool is_name = false;
+	Conflict *conflict;
+
+	initStringInfo(&columns);
+	for (int i = 0; i < relation->rd_index->indnkeyatts; i++)
+	{
+		AttrNumber number = relation->rd_index->indkey.values[i];
+
+		is_name = is_name || (shape->is_resource && number == shape->name);
+		appendStringInfo(&columns, "%s%s", i == 0 ? "" : ", ",
+						 get_attname(d->relid, number, false));
+	}
+	index_close(relation, NoLock);
+	conflict = MakeConflict("refuse",
+							is_name ? psprintf("%s \"%s\" already exists", item->kind, item->name)
+									: psprintf("%s %s already exists: another row has its %s",
+											   item->kind, item->resource_id, columns.data),
+							true);
+	conflict->is_name = is_name;
+	return conflict;
+}
+
 static List *
 CheckUnique(List *conflicts, const StoredItem *item, const Destination *d, ItemRow row)
 {
@@ -209,11 +239,7 @@ CheckUnique(List *conflicts, const StoredItem *item, const Destination *d, ItemR
 	table_close(relation, NoLock);
 	foreach (cell, indexes)
 		if (IsTaken(d, row, lfirst_oid(cell)))
-			return lappend(conflicts, MakeConflict("refuse",
-												   psprintf("%s \"%s\" already exists", item->kind,
-															item->name == NULL ? item->resource_id
-																			   : item->name),
-												   true));
+			return lappend(conflicts, Taken(item, d, lfirst_oid(cell)));
 	return conflicts;
 }
 

@@ -178,8 +178,9 @@ LayoutBytes(const Layout *layout)
 	return bytes;
 }
 
-static char *
-DeclaredType(Form_pg_attribute att)
+/* The type of a column as it is declared. */
+char *
+LayoutDeclared(Form_pg_attribute att)
 {
 	return format_type_extended(att->atttypid, att->atttypmod,
 								FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
@@ -208,7 +209,7 @@ LayoutMake(Oid relid, TupleDesc desc)
 		column->type = att->atttypid;
 		column->typmod = att->atttypmod;
 		column->name = pstrdup(NameStr(att->attname));
-		column->declared = DeclaredType(att);
+		column->declared = LayoutDeclared(att);
 		StoredType(column);
 		if (!column->is_raw)
 		{
@@ -447,7 +448,7 @@ ReadValue(StringInfo from, const LayoutColumn *column, ImageTarget *target)
  * checks of the application: the caller has become the table's owner.
  */
 void
-ImageRead(StringInfo from, const Layout *layout, ImageTarget *targets, Datum *values, bool *nulls)
+ImageRead(StringInfo from, Layout *layout, ImageTarget *targets, Datum *values, bool *nulls)
 {
 	const char *bitmap = Take(from, (uint32) (layout->ncolumns + 7) / 8);
 	int n = 0;
@@ -455,8 +456,10 @@ ImageRead(StringInfo from, const Layout *layout, ImageTarget *targets, Datum *va
 	for (int i = 0; i < layout->ncolumns; i++)
 	{
 		bool isnull = (bitmap[i / 8] & (1 << (i % 8))) != 0;
-		Datum value = isnull ? (Datum) 0 : ReadValue(from, &layout->columns[i], &targets[i]);
+		Datum value;
 
+		layout->reading = layout->columns[i].name;
+		value = isnull ? (Datum) 0 : ReadValue(from, &layout->columns[i], &targets[i]);
 		if (!ImageIsKept(&targets[i]))
 			continue;
 		values[n] = value;

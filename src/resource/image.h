@@ -35,6 +35,7 @@ typedef struct Layout
 	LayoutColumn *columns;
 	bool has_text;
 	FmgrInfo *out;
+	const char *reading; /* the column that ImageRead() is at */
 } Layout;
 
 /* A stored column and where it goes. */
@@ -58,6 +59,7 @@ ImageIsKept(const ImageTarget *target)
 }
 
 extern Layout *LayoutMake(Oid relid, TupleDesc desc);
+extern char *LayoutDeclared(Form_pg_attribute att);
 extern Layout *LayoutRead(const bytea *bytes);
 extern ImageTarget *LayoutMatch(const Layout *layout, Oid relid, TupleDesc desc);
 extern TupleDesc LayoutDesc(const Layout *layout, const ImageTarget *targets, TupleDesc table);
@@ -65,7 +67,7 @@ extern TupleDesc LayoutDesc(const Layout *layout, const ImageTarget *targets, Tu
 extern int ImagePin(void);
 extern void ImageUnpin(int level);
 extern void ImageWrite(StringInfo to, Layout *layout, TupleTableSlot *slot);
-extern void ImageRead(StringInfo from, const Layout *layout, ImageTarget *targets, Datum *values,
+extern void ImageRead(StringInfo from, Layout *layout, ImageTarget *targets, Datum *values,
 					  bool *nulls);
 
 #endif /* ACCOUNT_IMAGE_H */

@@ -106,6 +106,7 @@ MakeInsert(const Destination *d)
 		separator = ", ";
 	}
 	insert->owner = d->owner;
+	insert->home = get_rel_namespace(d->relid);
 	insert->sql = psprintf("INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM rows",
 						   ShapeQuote(d->relid), columns.data, columns.data);
 	insert->rows = d->desc;

@@ -63,6 +63,7 @@ typedef struct Conflict
 	const char *action; /* orphan, refuse */
 	const char *text;
 	bool is_taken;
+	bool is_name; /* what is taken is its name */
 } Conflict;
 
 extern List *ConflictsOf(const StoredItem *item, const Destination *destination, ItemRow row,

@@ -2,8 +2,7 @@
  * resource.c
  *		Making a table of the application a resource, and undoing it.
  *
- * Everything that is checked is checked before anything is changed.  Policies
- * are made as the table's owner, as triggers are: see attach.c.
+ * Everything that is checked is checked before anything is changed.
  */
 #include "postgres.h"
 
@@ -35,7 +34,6 @@
 typedef struct Registration
 {
 	Oid relid;
-	Oid owner;
 	char *kind;
 	char *category;
 	Name workspace;
@@ -47,7 +45,7 @@ typedef struct Registration
 
 static Statement find_resource = {
 	.types = "oid",
-	.sql = "SELECT kind, workspace_column, policies, row_security, limit_name"
+	.sql = "SELECT kind, category, policies, row_security, limit_name"
 		   " FROM account_data.resources WHERE relation = $1 FOR UPDATE",
 };
 
@@ -56,10 +54,14 @@ static Statement find_kind = {
 	.sql = "SELECT true FROM account_data.resources WHERE kind = $1",
 };
 
+/* One of those whose table was dropped. */
 static Statement forget_dropped = {
 	.types = "",
-	.sql = "DELETE FROM account_data.resources r"
-		   " WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = r.relation)",
+	.sql = "DELETE FROM account_data.resources WHERE relation = ("
+		   "  SELECT relation FROM account_data.resources r"
+		   "   WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = r.relation)"
+		   "   ORDER BY relation::oid LIMIT 1)"
+		   " RETURNING limit_name, category",
 };
 
 static Statement insert_resource = {
@@ -72,12 +74,6 @@ static Statement insert_resource = {
 static Statement delete_resource = {
 	.types = "oid",
 	.sql = "DELETE FROM account_data.resources WHERE relation = $1",
-};
-
-/* Its bytes stay counted with the rest until they are purged or gone by hand. */
-static Statement forget_counts = {
-	.types = "text",
-	.sql = "DELETE FROM account_data.usage_counts WHERE name = $1",
 };
 
 static void
@@ -162,60 +158,9 @@ CheckTable(Registration *r)
 	list_free(RelationGetIndexList(relation));
 	if (!OidIsValid(relation->rd_pkindex))
 		Invalid(psprintf("table %s has no primary key", ShapeQuote(r->relid)));
-	r->owner = class->relowner;
 	r->row_security = class->relrowsecurity;
 	table_close(relation, NoLock);
 	CheckColumns(r);
-}
-
-static void
-MakePolicies(const Registration *r)
-{
-	static const struct
-	{
-		const char *name;
-		const char *command;
-		const char *using;
-		const char *check;
-	} policies[] = {
-		{"account_select", "SELECT", "viewer", NULL},
-		{"account_insert", "INSERT", NULL, "editor"},
-		{"account_update", "UPDATE", "editor", "editor"},
-		{"account_delete", "DELETE", "editor", NULL},
-	};
-	const char *table = ShapeQuote(r->relid);
-	const char *column = quote_identifier(NameStr(*r->workspace));
-
-	QueryCommand(r->owner, psprintf("ALTER TABLE %s ENABLE ROW LEVEL SECURITY", table));
-	for (size_t i = 0; i < lengthof(policies); i++)
-	{
-		StringInfoData sql;
-
-		initStringInfo(&sql);
-		appendStringInfo(&sql, "CREATE POLICY %s ON %s FOR %s", policies[i].name, table,
-						 policies[i].command);
-		if (policies[i].using != NULL)
-			appendStringInfo(&sql, " USING (account.has_role(%s, '%s'))", column,
-							 policies[i].using);
-		if (policies[i].check != NULL)
-			appendStringInfo(&sql, " WITH CHECK (account.has_role(%s, '%s'))", column,
-							 policies[i].check);
-		QueryCommand(r->owner, sql.data);
-	}
-}
-
-static void
-DropPolicies(Oid relid, bool row_security)
-{
-	static const char *const names[] = {"account_select", "account_insert", "account_update",
-										"account_delete"};
-
-	for (size_t i = 0; i < lengthof(names); i++)
-		QueryCommand(AttachOwner(relid),
-					 psprintf("DROP POLICY IF EXISTS %s ON %s", names[i], ShapeQuote(relid)));
-	if (!row_security)
-		QueryCommand(AttachOwner(relid),
-					 psprintf("ALTER TABLE %s DISABLE ROW LEVEL SECURITY", ShapeQuote(relid)));
 }
 
 /* "models" is the limit of kind "model"; a kind without any counts under its own name. */
@@ -261,7 +206,8 @@ Register(Registration *r)
 	NullableDatum args[1] = {ArgDatum(ObjectIdGetDatum(r->relid))};
 	NullableDatum row[5];
 
-	QueryRun(&forget_dropped, NULL);
+	while (QueryRow(&forget_dropped, NULL, row, 2))
+		UsageForget(row[0], row[1]);
 	if (QueryRow(&find_resource, args, row, 5))
 	{
 		RegisterAgain(r, TextDatumGetCString(row[0].value));
@@ -276,7 +222,7 @@ Register(Registration *r)
 	(void) AttachCapture(r->relid);
 	AttachChanges(r->relid);
 	if (r->policies)
-		MakePolicies(r);
+		PoliciesMake(r->relid, NameStr(*r->workspace));
 	/* what is known of the table and what it hangs on is made anew */
 	CacheInvalidateRelcacheByRelid(r->relid);
 	CommandCounterIncrement();
@@ -335,11 +281,10 @@ account_unregister_resource(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_NOT_FOUND),
 						errmsg("resource %s does not exist", ShapeQuote(relid))));
 	QueryRun(&delete_resource, args);
-	DetachCapture(relid);
-	DetachChanges(relid);
-	QueryRun(&forget_counts, &row[4]);
+	Detach(relid);
+	UsageForget(row[4], row[1]);
 	if (DatumGetBool(row[2].value))
-		DropPolicies(relid, DatumGetBool(row[3].value));
+		PoliciesDrop(relid, DatumGetBool(row[3].value));
 	CacheInvalidateRelcacheByRelid(relid);
 	PG_RETURN_VOID();
 }

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/xact.h"
 #include "commands/trigger.h"
 #include "executor/tuptable.h"
 #include "funcapi.h"
@@ -18,6 +19,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/resowner.h"
 
 #include "access/principal.h"
 #include "base/args.h"
@@ -156,8 +158,10 @@ Refuse(const StoredItem *item, const List *conflicts)
 		const Conflict *conflict = lfirst(cell);
 
 		if (conflict->is_taken)
-			ereport(ERROR, (errcode(ERRCODE_ACCOUNT_TAKEN), errmsg("%s", conflict->text),
-							errhint("Give account.restore a new_name that is free.")));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_ACCOUNT_TAKEN), errmsg("%s", conflict->text),
+				 conflict->is_name ? errhint("Give account.restore a new_name that is free.") : 0));
 		if (strcmp(conflict->action, "refuse") == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_ACCOUNT_WRONG_STATE),
@@ -242,6 +246,15 @@ PlanRow(PlanResult *plan, const char *action, const char *kind, const char *name
 	tuplestore_putvalues(plan->result->setResult, plan->result->setDesc, values, nulls);
 }
 
+static bool
+IsRetyped(const Destination *d, int i)
+{
+	Form_pg_attribute att = TupleDescAttr(d->table, d->targets[i].number - 1);
+
+	return !d->targets[i].is_skipped &&
+		   strcmp(LayoutDeclared(att), d->layout->columns[i].declared) != 0;
+}
+
 /* Columns that are gone, or are of another type, or must have a value and have none. */
 static void
 PlanColumns(PlanResult *plan, const Destination *d, const char *kind)
@@ -253,7 +266,7 @@ PlanColumns(PlanResult *plan, const Destination *d, const char *kind)
 		if (d->targets[i].number == 0)
 			PlanRow(plan, "skip", kind, column->name,
 					psprintf("column \"%s\" does not exist any more", column->name));
-		else if (d->targets[i].is_converted && column->is_raw)
+		else if (IsRetyped(d, i))
 			PlanRow(plan, "convert", kind, column->name,
 					psprintf("column \"%s\" was of type %s", column->name, column->declared));
 	}
@@ -283,6 +296,57 @@ PlanTable(const NullableDatum *row, void *state)
 	MemoryContextSwitchTo(old);
 }
 
+/* Reads the row if its columns still take its values; else says which does not. */
+static bool
+PlanRead(PlanResult *plan, Destination *d, ItemRow *row)
+{
+	MemoryContext memory = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	StringInfoData from = BytesOf(plan->item->data);
+	ErrorData *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(memory);
+	PG_TRY();
+	{
+		*row = DestinationRead(d, &from);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(memory);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(memory);
+	CurrentResourceOwner = owner;
+	if (error == NULL)
+		return true;
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION)
+		ReThrowError(error);
+	PlanRow(plan, "refuse", plan->item->kind, d->layout->reading, error->message);
+	return false;
+}
+
+static void
+PlanItem(PlanResult *plan, Destination *d)
+{
+	ItemRow row;
+	ListCell *cell;
+
+	if (!PlanRead(plan, d, &row))
+		return;
+	foreach (cell, ConflictsOf(plan->item, d, row, false))
+	{
+		const Conflict *conflict = lfirst(cell);
+
+		PlanRow(plan, conflict->action, plan->item->kind, plan->item->name, conflict->text);
+	}
+}
+
 PG_FUNCTION_INFO_V1(account_restore_plan);
 Datum
 account_restore_plan(PG_FUNCTION_ARGS)
@@ -291,8 +355,6 @@ account_restore_plan(PG_FUNCTION_ARGS)
 	StoredItem item;
 	PlanResult plan = {.restore.memory = CurrentMemoryContext, .item = &item};
 	Destination *d;
-	StringInfoData from;
-	ListCell *cell;
 
 	ArgRequired(fcinfo, 0, "trash_id");
 	p = PrincipalRequireRole(ROLE_EDITOR);
@@ -300,14 +362,8 @@ account_restore_plan(PG_FUNCTION_ARGS)
 	plan.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	ItemLock(&item, &p->workspace_id, PG_GETARG_UUID_P(0), true);
 	d = DestinationOf(&plan.restore.destinations, item.relid, &item.layout_id);
-	from = BytesOf(item.data);
 	PlanRow(&plan, "restore", item.kind, item.name, NULL);
-	foreach (cell, ConflictsOf(&item, d, DestinationRead(d, &from), false))
-	{
-		const Conflict *conflict = lfirst(cell);
-
-		PlanRow(&plan, conflict->action, item.kind, item.name, conflict->text);
-	}
+	PlanItem(&plan, d);
 	QueryEach(&layouts[ItemIsRoot(&item)], ItemArgs(&item), 3, PlanTable, &plan);
 	return (Datum) 0;
 }

@@ -88,5 +88,6 @@ extern TupleTableSlot *ShapeSlot(const Shape *shape, Relation relation, TupleTab
 /* The triggers of a captured table. */
 #define CAPTURE_TRIGGER "account_capture"
 #define CAPTURE_END_TRIGGER "account_capture_end"
+#define CHANGE_END_TRIGGER "account_change_end"
 
 #endif /* ACCOUNT_SHAPE_H */

@@ -228,6 +228,7 @@ UndoResource(Oid relid, const char *resource_id, const pg_uuid_t *workspace_id, 
 						 Literal(shape, ColumnOf(shape, &changes->list[i]), changes->list[i].old));
 	appendStringInfoString(&sql, strstr(key.data, " WHERE "));
 	update->owner = shape->owner;
+	update->home = get_rel_namespace(relid);
 	update->sql = sql.data;
 	QueryTable(update, NULL, NULL, NULL, 0);
 	ImageUnpin(level);

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -146,9 +147,17 @@ UsageWrite(Tallies *tallies)
 	tallies->count = 0;
 }
 
-/* Counts the rows a table has when it becomes a resource; downgrades delete nothing, nor does this. */
-void
-UsageCountAll(const Shape *shape)
+static Statement write_counts = {
+	.types = "uuid[], bigint[], text",
+	.sql = "INSERT INTO account_data.usage_counts AS u (workspace_id, name, used)"
+		   " SELECT w.id, $3, c.used FROM unnest($1, $2) AS c (id, used)"
+		   "  JOIN account_data.workspaces w ON w.id = c.id WHERE c.used <> 0"
+		   " ON CONFLICT (workspace_id, name) DO UPDATE SET used = u.used + excluded.used",
+};
+
+/* Workspaces, rows and bytes of a table, as arrays; false when it has no row. */
+static bool
+CountTable(const Shape *shape, NullableDatum *counts)
 {
 	TableStatement *count = palloc0(sizeof(TableStatement));
 	const char *workspace = quote_identifier(get_attname(shape->relid, shape->workspace, false));
@@ -157,31 +166,111 @@ UsageCountAll(const Shape *shape)
 						   : psprintf(
 								 "coalesce(sum(%s), 0)",
 								 quote_identifier(get_attname(shape->relid, shape->size, false)));
-	static Statement write_counts = {
-		.types = "uuid[], bigint[], text",
-		.sql = "INSERT INTO account_data.usage_counts AS u (workspace_id, name, used)"
-			   " SELECT w.id, $3, c.used FROM unnest($1, $2) AS c (id, used)"
-			   "  JOIN account_data.workspaces w ON w.id = c.id WHERE c.used <> 0"
-			   " ON CONFLICT (workspace_id, name) DO UPDATE SET used = u.used + excluded.used",
-	};
-	NullableDatum row[3];
-	NullableDatum args[3];
 
 	count->owner = shape->owner;
 	count->sql = psprintf("SELECT array_agg(w), array_agg(n), array_agg(b) FROM ("
 						  "SELECT %s AS w, count(*) AS n, (%s)::bigint AS b FROM %s"
 						  " WHERE %s IS NOT NULL GROUP BY 1 ORDER BY 1) AS counted",
 						  workspace, size, ShapeQuote(shape->relid), workspace);
-	QueryTable(count, NULL, NULL, row, 3);
-	if (row[0].isnull)
-		return;
-	args[0] = row[0];
-	args[1] = row[1];
-	args[2] = ArgText(shape->limit);
-	QueryRun(&write_counts, args);
-	args[1] = row[2];
-	args[2] = ArgText(STORAGE);
+	QueryTable(count, NULL, NULL, counts, 3);
+	return !counts[0].isnull;
+}
+
+static void
+WriteBytes(const Shape *shape, const NullableDatum *counts)
+{
+	NullableDatum args[3] = {counts[0], counts[2], ArgText(STORAGE)};
+
 	QueryRun(&write_counts, args);
 	args[2] = ArgText(psprintf(STORAGE ":%s", shape->category));
 	QueryRun(&write_counts, args);
+}
+
+/* Counts the rows a table has when it becomes a resource; downgrades delete nothing, nor does this. */
+void
+UsageCountAll(const Shape *shape)
+{
+	NullableDatum counts[3];
+	NullableDatum args[3];
+
+	if (!CountTable(shape, counts))
+		return;
+	args[0] = counts[0];
+	args[1] = counts[1];
+	args[2] = ArgText(shape->limit);
+	QueryRun(&write_counts, args);
+	WriteBytes(shape, counts);
+}
+
+static Statement forget_rows = {
+	.types = "text",
+	.sql = "DELETE FROM account_data.usage_counts WHERE name = $1",
+};
+
+static Statement list_category = {
+	.types = "text",
+	.sql = "SELECT array_agg(c.oid ORDER BY c.oid) FROM account_data.resources r"
+		   " JOIN pg_catalog.pg_class c ON c.oid = r.relation WHERE r.category = $1",
+};
+
+/* In the order of UsageAdd(). */
+static Statement lock_category = {
+	.types = "text",
+	.sql = "SELECT FROM account_data.usage_counts u WHERE name = '" STORAGE "' AND EXISTS ("
+		   "  SELECT FROM account_data.usage_counts c"
+		   "   WHERE c.workspace_id = u.workspace_id AND c.name = '" STORAGE ":' || $1)"
+		   " ORDER BY workspace_id FOR UPDATE",
+};
+
+static Statement take_category = {
+	.types = "text",
+	.sql = "WITH category AS (SELECT workspace_id, used FROM account_data.usage_counts"
+		   "   WHERE name = '" STORAGE ":' || $1 FOR UPDATE)"
+		   " UPDATE account_data.usage_counts u"
+		   "  SET used = CASE WHEN u.name = '" STORAGE
+		   "' THEN greatest(u.used - c.used, 0) ELSE 0 END"
+		   "  FROM category c WHERE u.workspace_id = c.workspace_id"
+		   "   AND u.name IN ('" STORAGE "', '" STORAGE ":' || $1)",
+};
+
+static Statement add_trash = {
+	.types = "text",
+	.sql = "INSERT INTO account_data.usage_counts AS u (workspace_id, name, used)"
+		   " SELECT t.workspace_id, n.name, sum(t.size_bytes)::bigint"
+		   "  FROM account_data.trash_items t,"
+		   "   unnest(ARRAY['" STORAGE "', '" STORAGE ":' || $1]) AS n (name)"
+		   "  WHERE t.category = $1 GROUP BY 1, 2 HAVING sum(t.size_bytes) <> 0 ORDER BY 1, 2"
+		   " ON CONFLICT (workspace_id, name) DO UPDATE SET used = u.used + excluded.used",
+};
+
+/*
+ * The rows of a table that is no resource any more count no more, nor do their
+ * bytes.  Nobody knows which of its category's were its own, when it is gone,
+ * so those of the trash and of other tables are counted anew.
+ */
+void
+UsageForget(NullableDatum limit, NullableDatum category)
+{
+	NullableDatum row[1];
+	NullableDatum counts[3];
+	Datum *others = NULL;
+	int nothers = 0;
+
+	QueryRun(&forget_rows, &limit);
+	(void) QueryRow(&list_category, &category, row, 1);
+	if (!row[0].isnull)
+		deconstruct_array(DatumGetArrayTypeP(row[0].value), OIDOID, sizeof(Oid), true, TYPALIGN_INT,
+						  &others, NULL, &nothers);
+	for (int i = 0; i < nothers; i++)
+		LockRelationOid(DatumGetObjectId(others[i]), ShareRowExclusiveLock);
+	QueryRun(&lock_category, &category);
+	QueryRun(&take_category, &category);
+	QueryRun(&add_trash, &category);
+	for (int i = 0; i < nothers; i++)
+	{
+		const Shape *shape = ShapeOf(DatumGetObjectId(others[i]));
+
+		if (CountTable(shape, counts))
+			WriteBytes(shape, counts);
+	}
 }

@@ -35,5 +35,6 @@ extern void UsageWrite(Tallies *tallies);
 extern void UsageAdd(const pg_uuid_t *workspace_id, const char *name, const char *category,
 					 int64 rows, int64 bytes);
 extern void UsageCountAll(const Shape *shape);
+extern void UsageForget(NullableDatum limit, NullableDatum category);
 
 #endif /* ACCOUNT_USAGE_H */

@@ -45,11 +45,15 @@ SELECT lives_ok(format('SELECT account.undo(%L)', :'second'), 'another change is
 SELECT is((SELECT note FROM projects WHERE id = 1), NULL, 'null comes back as null');
 UPDATE projects SET name = 'Late' WHERE id = 1;
 SELECT id AS late FROM account.activity ORDER BY id DESC LIMIT 1 \gset
+SET LOCAL session_replication_role = replica;
 UPDATE account_data.events SET at = at - interval '61 minutes' WHERE id = :'late';
+RESET session_replication_role;
 SELECT throws_ok(format('SELECT account.undo(%L)', :'late'), '55000', 'event cannot be undone', 'not after an hour');
 SELECT is((SELECT undoable_until FROM account.activity WHERE id = :'late'), NULL, 'and the feed says so');
 SELECT throws_ok('SELECT account.undo(gen_random_uuid())', 'P0002', NULL, 'nor an event that is not');
+SET LOCAL session_replication_role = replica;
 UPDATE account_data.events SET at = at + interval '61 minutes' WHERE id = :'late';
+RESET session_replication_role;
 
 -- what somebody says was changed was not
 UPDATE projects SET name = 'Real' WHERE id = 1;

@@ -97,5 +97,20 @@ SELECT results_eq('SELECT id, name, kept, other, widened, narrowed, added FROM c
     'columns renamed, retyped and added are handled');
 SELECT results_eq('TABLE changing_child', $$VALUES (1, 1, 'child')$$, 'also of rows below');
 
+
+-- a column that does not take its value any more
+INSERT INTO changing VALUES (2, :'workspace', 'two', 1, 2, 3, 4);
+DELETE FROM changing WHERE id = 2;
+SELECT id AS refused FROM account.trash WHERE name = 'two' \gset
+ALTER TABLE changing ALTER name TYPE date USING NULL, ALTER kept TYPE numeric(3, 1);
+SELECT results_eq(format('SELECT action, name, conflict FROM account.restore_plan(%L) WHERE action <> $$restore$$ ORDER BY 1, 2', :'refused'),
+    $$VALUES ('convert', 'kept', 'column "kept" was of type integer'), ('convert', 'name', 'column "name" was of type pg_catalog.text'),
+        ('refuse', 'name', 'invalid input syntax for type date: "two"')$$, 'the plan names the column that refuses its value');
+SELECT throws_ok(format('SELECT account.restore(%L)', :'refused'), '22007', NULL, 'and so does the restore');
+ALTER TABLE changing ALTER name TYPE varchar(2) USING NULL, ALTER kept TYPE int;
+SELECT is((SELECT conflict FROM account.restore_plan(:'refused') WHERE action = 'refuse' AND name = 'name'), 'value too long for type character varying(2)', 'or is too narrow for it');
+ALTER TABLE changing ALTER name TYPE text;
+SELECT lives_ok(format('SELECT account.restore(%L)', :'refused'), 'put right it comes back');
+
 SELECT * FROM finish();
 ROLLBACK;

@@ -38,11 +38,21 @@ SELECT is((SELECT count(*) FROM account_data.event_links WHERE workspace_id = :'
 SELECT is((SELECT count(*) FROM account_data.event_marks WHERE workspace_id = :'workspace'), 1::bigint, 'marks of events that are gone are gone');
 SELECT is((SELECT count(*) FROM account_data.undone_events WHERE workspace_id = :'workspace'), 1::bigint, 'so is that they were undone');
 
+-- nobody but the extension changes the past
+SELECT throws_ok(statement, '55000', 'events cannot be changed or deleted', what) FROM (VALUES
+    ('UPDATE account_data.events SET action = action', 'an event is not changed by hand'),
+    ('DELETE FROM account_data.events', 'nor deleted'),
+    ('TRUNCATE account_data.events', 'nor truncated'),
+    ('UPDATE account_data.event_links SET seq = seq', 'neither is a link of the chain'),
+    ('DELETE FROM account_data.event_links', 'nor that'),
+    ('TRUNCATE account_data.event_links', 'nor that')) guarded (statement, what);
+
 -- tampering is still found
 CREATE FUNCTION problem(tampering text, workspace uuid) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     found text;
 BEGIN
+    SET LOCAL session_replication_role = replica;
     EXECUTE format(tampering, workspace);
     SELECT problem INTO found FROM account.verify_activity(workspace);
     RAISE EXCEPTION USING errcode = 'SWEEP', message = coalesce(found, 'none');
@@ -64,7 +74,9 @@ SELECT is(problem('UPDATE account_data.events SET link_id = (SELECT id FROM acco
 
 -- a chain that does not hold is left as it is
 SELECT old_chain(:'cut', now() - interval '90 days', '{1,2,1,1}') AS ids \gset
+SET LOCAL session_replication_role = replica;
 DELETE FROM account_data.events WHERE id = (:'ids'::uuid[])[3];
+RESET session_replication_role;
 SELECT is(account.purge_activity(), 1::bigint, 'a chain is purged as far as it holds');
 SELECT is(kept(:'cut'), 3::bigint, 'and no further');
 SELECT is((SELECT problem FROM account.verify_activity(:'cut')), 'link 2 has 1 events, not 2', 'so that what was done to it is still found');

@@ -67,6 +67,22 @@ SELECT throws_ok('UPDATE models SET bytes = bytes + 6 WHERE id = 1', 'PT402', NU
 SELECT lives_ok('DELETE FROM models WHERE id = 1', 'deleting needs no room');
 SELECT lives_ok('SELECT account.restore(id) FROM account.trash WHERE name = $$before$$', 'nor does restoring what is stored already');
 
+-- a cascade that takes rows of another workspace
+SELECT account.override_limit(:'workspace', 'storage_bytes', NULL);
+INSERT INTO checkpoints VALUES (90, :'other_workspace', 'theirs', 500, 50), (91, :'workspace', 'ours', 50, 50);
+CREATE VIEW theirs AS SELECT used::int FROM account_data.usage_counts WHERE workspace_id <> account.current_workspace_id() AND name = 'storage_bytes:models';
+SELECT used AS theirs FROM theirs \gset
+DELETE FROM models WHERE id = 50;
+SELECT is((SELECT used FROM theirs), :theirs - 500, 'what a cascade takes from another workspace is its storage no more');
+SELECT results_eq($$SELECT size FROM account.trash WHERE name = 'm50'$$, 'VALUES (150::bigint)', 'nor that of the workspace whose trash it is in');
+SELECT account.restore(id) FROM account.trash WHERE name = 'm50';
+SELECT is((SELECT used FROM theirs), :theirs, 'restored it is');
+DELETE FROM models WHERE id = 50;
+SELECT account.purge(id) FROM account.trash WHERE name = 'm50';
+SELECT counts_are_true('and after a purge all counts are true');
+INSERT INTO models VALUES (50, :'workspace', 'm50', 100);
+SELECT account.override_limit(:'workspace', 'storage_bytes', used('storage_bytes') + 5);
+
 -- what is shown
 SELECT results_eq('SELECT used, categories -> $$models$$ ->> $$bytes$$, (categories -> $$models$$ ->> $$count$$)::bigint, status FROM account.storage',
     'SELECT bytes::bigint, bytes::text, models + checkpoints, $$critical$$ FROM truth', 'storage shows bytes and counts of each category');
@@ -75,6 +91,27 @@ SELECT throws_ok('SELECT * FROM account.largest_items(0)', '22023', NULL, 'at le
 SELECT account.reset_principal();
 SELECT throws_ok('SELECT * FROM account.storage', '28000', NULL, 'nobody sees no storage');
 SELECT throws_ok('SELECT * FROM account.largest_items()', '28000', NULL, 'nor items');
+
+
+-- leaving: the bytes of other tables and of the trash stay
+SELECT account.act_as(:'owner');
+SELECT account.override_limit(:'workspace', 'storage_bytes', NULL);
+INSERT INTO checkpoints VALUES (92, :'workspace', 'stays', 33, 1);
+DELETE FROM models WHERE id = 49;
+SELECT account.unregister_resource('models');
+SELECT results_eq('SELECT used(''models''), used(''storage_bytes'')::numeric, used(''storage_bytes:models'')::numeric',
+    $$SELECT 0::bigint, n, n FROM (SELECT (SELECT sum(size) FROM checkpoints WHERE workspace_id = account.current_workspace_id())
+        + (SELECT sum(size_bytes) FROM account_data.trash_items) AS n) b$$, 'rows of what is no resource any more are no storage');
+SELECT account.register_resource('models', 'model', size_column => 'bytes', category => 'models');
+SELECT counts_are_true('until it is one again');
+CREATE TABLE dropped (LIKE models INCLUDING ALL);
+SELECT account.register_resource('dropped', 'dropped', size_column => 'bytes', category => 'models');
+INSERT INTO dropped VALUES (1, :'workspace', 'dropped', 3);
+DROP TABLE dropped;
+CREATE TABLE dropped (LIKE models INCLUDING ALL);
+SELECT account.register_resource('dropped', 'dropped', size_column => 'bytes', category => 'models');
+SELECT is(used('dropped'), 0::bigint, 'of a table that was dropped nothing is counted when another is registered');
+SELECT counts_are_true('nor are its bytes');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -53,7 +53,7 @@ choose_tests() # [path...]
 }
 
 # node, and what test/client/package-lock.json names: under .dev, where every script of the built copy
-# below finds it. Installed again when that file changes.
+# below finds it. Installed again when that file changes. node trusts the certificates that Debian does.
 need_node()
 {
 	local lock=test/client/package-lock.json
@@ -62,7 +62,8 @@ need_node()
 	say "npm ci: $lock to .dev/node_modules"
 	rm -rf "$dev/node_modules"
 	cp test/client/package.json $lock "$dev"
-	npm ci --prefix "$dev" --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null >&2 || {
+	NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS-/etc/ssl/certs/ca-certificates.crt} \
+		npm ci --prefix "$dev" --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null >&2 || {
 		rm -f "$dev/package-lock.json"
 		die "npm ci failed"
 	}

@@ -154,15 +154,12 @@ account_ledger_checkpoint(PG_FUNCTION_ARGS)
 	Wallet wallet;
 	bool nulls[2] = {false};
 	Datum values[2];
-	bytea *head = palloc(VARHDRSZ + CRYPTO_SHA256_LEN);
 
 	ArgRequired(fcinfo, 0, "workspace_id");
 	if (!WalletRead(PG_GETARG_UUID_P(0), &wallet))
 		ErrorNotFound("wallet of workspace", PG_GETARG_UUID_P(0));
-	SET_VARSIZE(head, VARHDRSZ + CRYPTO_SHA256_LEN);
-	memcpy(VARDATA(head), wallet.head, CRYPTO_SHA256_LEN);
 	values[0] = Int64GetDatum(wallet.last_seq);
-	values[1] = PointerGetDatum(head);
+	values[1] = ArgBytes(wallet.head, CRYPTO_SHA256_LEN).value;
 	PG_RETURN_DATUM(ResultRow(fcinfo, values, nulls));
 }
 

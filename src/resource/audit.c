@@ -156,19 +156,16 @@ account_verify_activity(PG_FUNCTION_ARGS)
 	NullableDatum args[1];
 	Datum values[6];
 	bool nulls[6] = {false};
-	bytea *digest = palloc(VARHDRSZ + CRYPTO_SHA256_LEN);
 
 	ArgRequired(fcinfo, 0, "workspace_id");
 	args[0] = ArgDatum(PG_GETARG_DATUM(0));
 	QueryEach(&read_chain, args, 9, ReadEvent, &chain);
 	EndLink(&chain);
 	QueryEach(&find_loose, args, 2, ReadLoose, &chain);
-	SET_VARSIZE(digest, VARHDRSZ + CRYPTO_SHA256_LEN);
-	memcpy(VARDATA(digest), chain.digest, CRYPTO_SHA256_LEN);
 	values[0] = BoolGetDatum(chain.problem[0] == '\0');
 	values[1] = Int64GetDatum(chain.links);
 	values[2] = Int64GetDatum(chain.events);
-	values[3] = PointerGetDatum(digest);
+	values[3] = ArgBytes(chain.digest, CRYPTO_SHA256_LEN).value;
 	nulls[3] = chain.seq == 0;
 	values[4] = CStringGetTextDatum(chain.problem);
 	nulls[4] = chain.problem[0] == '\0';

@@ -30,17 +30,13 @@
  * Events of updates of rows x no longer say from what to what; what a row of
  * the same key did since is not theirs.
  */
-#define REDACT(rows)                                                                                \
-	" image AS (UPDATE account_data.events e SET redacted_at = statement_timestamp(), metadata = (" \
-	"   SELECT jsonb_object_agg(c.key, NULL) FROM jsonb_each(e.metadata) c)"                        \
-	"  FROM " rows " JOIN account_data.event_images m ON m.workspace_id = x.workspace_id"           \
-	"    AND m.resource_hash = hashtextextended(x.resource_id, 0)"                                  \
-	"  WHERE e.workspace_id = m.workspace_id AND e.id = m.event_id AND e.at <= x.deleted_at"        \
-	"   AND e.resource_type = x.kind AND e.resource_id = x.resource_id"                             \
-	"  RETURNING m.workspace_id, m.resource_hash, m.event_id)"
-#define FORGET_IMAGES                                                                              \
-	" DELETE FROM account_data.event_images m USING image i WHERE m.workspace_id = i.workspace_id" \
-	"  AND m.resource_hash = i.resource_hash AND m.event_id = i.event_id"
+#define REDACT(rows)                                                                               \
+	" UPDATE account_data.events e SET redacted_at = statement_timestamp(), image_of = NULL,"      \
+	"   metadata = (SELECT jsonb_object_agg(c.key, NULL) FROM jsonb_each(e.metadata) c)"           \
+	"  FROM " rows                                                                                 \
+	"  WHERE e.image_of = account_data.resource_number(x.resource_id) AND e.at <= x.deleted_at"    \
+	"   AND e.workspace_id = x.workspace_id AND e.resource_type = x.kind"                          \
+	"   AND e.resource_id = x.resource_id"
 
 /* What was taken out of a batch no longer counts with those it hung on. */
 static Statement take_out = {
@@ -75,8 +71,8 @@ static Statement forget_whole = {
 static Statement redact_part = {
 	.types = UUIDS,
 	.by_index = true,
-	.sql = BELOW_PART "," REDACT("below b JOIN account_data.trash_items x"
-								 " ON x.workspace_id = $1 AND x.id = b.id") FORGET_IMAGES,
+	.sql = BELOW_PART REDACT("below b JOIN account_data.trash_items x"
+							 " ON x.workspace_id = $1 AND x.id = b.id"),
 };
 
 static Statement redact_whole = {
@@ -84,15 +80,15 @@ static Statement redact_whole = {
 	.by_index = true,
 	.sql =
 		"WITH x AS MATERIALIZED (SELECT workspace_id, kind, resource_id, deleted_at"
-		"  FROM account_data.trash_items WHERE workspace_id = $1 AND root_id = $3 AND $2::uuid IS NOT NULL)," REDACT(
-			"x") FORGET_IMAGES,
+		"  FROM account_data.trash_items WHERE workspace_id = $1 AND root_id = $3 AND $2::uuid IS NOT NULL)" REDACT(
+			"x"),
 };
 
 static Statement redact_all = {
 	.types = "uuid",
 	.by_index = true,
 	.sql = "WITH x AS MATERIALIZED (SELECT workspace_id, kind, resource_id, deleted_at"
-		   "  FROM account_data.trash_items WHERE workspace_id = $1)," REDACT("x") FORGET_IMAGES,
+		   "  FROM account_data.trash_items WHERE workspace_id = $1)" REDACT("x"),
 };
 
 static Statement count_part = {
@@ -154,8 +150,8 @@ static Statement forget_expired = {
 		"  SELECT i.workspace_id, i.id, i.kind, i.resource_id, i.deleted_at, i.children"
 		"   FROM root r JOIN account_data.trash_items i"
 		"    ON i.workspace_id = r.workspace_id AND i.root_id = r.id AND i.id <> r.id"
-		"   WHERE r.children > 0)," REDACT(
-			"below x") ", forgotten AS (" FORGET_IMAGES "),"
+		"   WHERE r.children > 0), image AS (" REDACT(
+			"below x") "),"
 					   " chunk AS (DELETE FROM account_data.trash_chunks c USING below b"
 					   "   WHERE c.workspace_id = b.workspace_id AND c.item_id = b.id AND b.children > 0),"
 					   " item AS (DELETE FROM account_data.trash_items i USING below b"

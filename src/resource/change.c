@@ -377,7 +377,7 @@ account_resource_changed(PG_FUNCTION_ARGS)
 	shape = ShapeOf(RelationGetRelid(trigger->tg_relation));
 	if (!shape->is_resource)
 		PG_RETURN_POINTER(NULL);
-	pin = ImagePin();
+	pin = ImagePin(!shape->layout->is_steady);
 	if (TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
 		ChangeRow(query, shape, trigger);
 	else

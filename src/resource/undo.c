@@ -210,7 +210,7 @@ UndoResource(Oid relid, const char *resource_id, const pg_uuid_t *workspace_id, 
 	StringInfoData key;
 	StringInfoData sql;
 	char *changed;
-	int level = ImagePin();
+	int level = ImagePin(true);
 
 	initStringInfo(&key);
 	initStringInfo(&sql);

@@ -105,11 +105,21 @@ WriteLength(StringInfo to, uint32 length)
 	appendStringInfoCharMacro(to, (char) length);
 }
 
+/* appendBinaryStringInfo() that has no call for the few bytes that fit. */
+static inline void
+Append(StringInfo to, const void *bytes, int length)
+{
+	if (length >= to->maxlen - to->len)
+		enlargeStringInfo(to, length);
+	memcpy(to->data + to->len, bytes, length);
+	to->len += length;
+}
+
 static void
 WriteBytes(StringInfo to, const void *bytes, uint32 length)
 {
 	WriteLength(to, length);
-	appendBinaryStringInfo(to, bytes, (int) length);
+	Append(to, bytes, (int) length);
 }
 
 static void
@@ -392,10 +402,10 @@ WriteRaw(StringInfo to, const LayoutColumn *column, Datum value)
 		char bytes[sizeof(Datum)];
 
 		store_att_byval(bytes, value, column->len);
-		appendBinaryStringInfo(to, bytes, column->len);
+		Append(to, bytes, column->len);
 	}
 	else
-		appendBinaryStringInfo(to, DatumGetPointer(value), column->len);
+		Append(to, DatumGetPointer(value), column->len);
 }
 
 /* Appends the row in slot.  With has_text the caller has pinned the settings. */

@@ -213,7 +213,7 @@ Capture(Batch *batch, BatchTable *table, TupleTableSlot *slot)
 	else
 		item = FORGOTTEN;
 	if (table->shape->keys != NIL)
-		BatchNoteItem(table, slot, item);
+		BatchNoteItem(batch, table, slot, item);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(batch->row);
 }

@@ -57,6 +57,9 @@ enum
 
 #define IMAGE_COLUMNS 3 /* of account_data.event_images */
 
+static Table events_table = {.name = "events", .ncolumns = EVENT_COLUMNS};
+static Table event_images = {.name = "event_images", .ncolumns = IMAGE_COLUMNS};
+
 /* What events that are written together have in common. */
 typedef struct Shared
 {
@@ -280,7 +283,7 @@ NoteImages(const Event *events, pg_uuid_t *ids, int n)
 		count++;
 	}
 	if (count > 0)
-		InsertRows("event_images", rows, count, IMAGE_COLUMNS);
+		InsertRows(&event_images, rows, count);
 }
 
 /* Events of one actor, in their order. */
@@ -298,7 +301,7 @@ EventWriteMany(const Event *events, int n)
 	FillShared(&events[0], &shared);
 	for (int i = 0; i < n; i++)
 		FillEvent(&events[i], &shared, &ids[i], rows + i * EVENT_COLUMNS);
-	InsertRows("events", rows, n, EVENT_COLUMNS);
+	InsertRows(&events_table, rows, n);
 	NoteImages(events, ids, n);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(memory);

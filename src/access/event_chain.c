@@ -67,8 +67,13 @@ enum
 	LINK_COLUMNS
 };
 
+static Table event_links = {.name = "event_links", .ncolumns = LINK_COLUMNS};
 static Lookup last_link = {
-	.table = "event_links", .index = "event_links_pkey", .is_backward = true};
+	.table = "event_links",
+	.index = "event_links_pkey",
+	.is_backward = true,
+	.lock = RowExclusiveLock,
+};
 
 static Link *
 LinkOf(const pg_uuid_t *workspace_id)
@@ -215,7 +220,7 @@ WriteLink(const Link *link)
 	row[LINK_EVENTS_DIGEST] = ArgBytes(events, CRYPTO_SHA256_LEN);
 	row[LINK_DIGEST] = ArgBytes(digest, CRYPTO_SHA256_LEN);
 	row[LINK_PRUNED_AT] = ArgNull();
-	InsertRow("event_links", row, LINK_COLUMNS);
+	InsertRow(&event_links, row);
 }
 
 /* The link of the smallest workspace after one, of those that have events. */

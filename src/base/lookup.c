@@ -81,10 +81,12 @@ LockRelations(Lookup *lookup)
 {
 	while (!IsLocked(lookup))
 	{
+		LOCKMODE lock = lookup->lock == NoLock ? AccessShareLock : lookup->lock;
+
 		if (!lookup->is_resolved || lookup->generation != CatalogGeneration())
 			Resolve(lookup);
-		LockRelationOid(lookup->table_oid, lookup->lock == NoLock ? AccessShareLock : lookup->lock);
-		LockRelationOid(lookup->index_oid, AccessShareLock);
+		LockRelationOid(lookup->table_oid, lock);
+		LockRelationOid(lookup->index_oid, lock);
 		lookup->locked_by = AccountLocalTransaction();
 		lookup->locked_at = GetCurrentSubTransactionId();
 	}

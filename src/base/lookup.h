@@ -27,7 +27,7 @@ typedef struct Lookup
 	const char *table;
 	const char *index;
 	bool is_backward; /* reads the last row of those that match first */
-	LOCKMODE lock;	  /* of the table, to the end of the transaction; AccessShareLock: 0 */
+	LOCKMODE lock;	  /* of both, to the end of the transaction; AccessShareLock: 0 */
 	/* what the names meant last; valid while is_resolved */
 	Oid table_oid;
 	Oid index_oid;

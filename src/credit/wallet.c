@@ -37,6 +37,7 @@ enum
 	WALLET_COLUMNS
 };
 
+static Table wallets = {.name = "wallets", .ncolumns = WALLET_COLUMNS};
 static Lookup by_id = {.table = "wallets", .index = "wallets_pkey"};
 static Lookup by_id_for_update = {
 	.table = "wallets", .index = "wallets_pkey", .lock = RowExclusiveLock};
@@ -134,7 +135,7 @@ WalletWrite(Book *book)
 		[HEAD] = ArgBytes(w->head, CRYPTO_SHA256_LEN),
 	};
 
-	UpdateRow("wallets", &book->wallet_tid, columns, WALLET_COLUMNS);
+	UpdateRow(&wallets, &book->wallet_tid, columns);
 	written.by = AccountLocalTransaction();
 	written.workspace_id = book->workspace_id;
 	written.tid = book->wallet_tid;

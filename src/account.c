@@ -21,6 +21,7 @@
 #include "base/catalog.h"
 #include "base/keyring.h"
 #include "base/lookup.h"
+#include "base/write.h"
 #include "people/user.h"
 #include "resource/retention.h"
 #include "resource/shape.h"
@@ -36,6 +37,7 @@ _PG_init(void)
 {
 	CatalogInit();
 	LookupInit();
+	WriteInit();
 	KeyringInit();
 	PrincipalInit();
 	RoleInit();

@@ -96,7 +96,7 @@ CREATE TABLE account_data.grants (
     seq              bigint NOT NULL,
     is_spent         boolean NOT NULL,
     PRIMARY KEY (workspace_id, id)
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 40);
 CREATE INDEX grants_burn_idx ON account_data.grants (workspace_id, priority, expires_at, seq) WHERE NOT is_spent;
 COMMENT ON TABLE account_data.grants IS 'Parcels of promotional credit; cash is not in parcels.';
 COMMENT ON COLUMN account_data.grants.expires_at IS 'infinity when it never does.';

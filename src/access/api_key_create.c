@@ -41,6 +41,11 @@ enum
 	MEMBER_ROLE = 2,
 };
 
+static Table api_keys = {.name = "api_keys", .ncolumns = 12};
+static Table api_key_secrets = {.name = "api_key_secrets", .ncolumns = 8};
+static Table api_key_digests = {.name = "api_key_digests", .ncolumns = 12};
+static Table credential_uses = {.name = "credential_uses", .ncolumns = 2};
+
 static Lookup workspace_by_id = {
 	.table = "workspaces", .index = "workspaces_pkey", .lock = RowShareLock};
 static Lookup member_by_id = {.table = "members", .index = "members_pkey", .lock = RowShareLock};
@@ -86,9 +91,12 @@ ApiKeyLockRules(const Principal *p)
 	ScanKeyInit(&user_key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(&p->actor_id));
 	member_keys[0] = workspace_key;
 	ScanKeyInit(&member_keys[1], 2, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(&p->actor_id));
-	if (!LookupLock(&workspace_by_id, &workspace_key, 1, LockTupleShare, &workspace) ||
-		!LookupLock(&member_by_id, member_keys, 2, LockTupleShare, &member) ||
-		!LookupLock(&user_by_id, &user_key, 1, LockTupleKeyShare, &user))
+	if (LookupLock(&workspace_by_id, &workspace_key, 1, LockTupleShare, LockWaitBlock,
+				   &workspace) != LOOKUP_FOUND ||
+		LookupLock(&member_by_id, member_keys, 2, LockTupleShare, LockWaitBlock, &member) !=
+			LOOKUP_FOUND ||
+		LookupLock(&user_by_id, &user_key, 1, LockTupleKeyShare, LockWaitBlock, &user) !=
+			LOOKUP_FOUND)
 		ErrorNotSignedIn();
 	ReadRules(workspace.columns, member.columns, &rules);
 	if (rules.role < ROLE_OWNER && rules.members_until <= GetCurrentStatementStartTimestamp())
@@ -174,21 +182,18 @@ InsertKey(FunctionCallInfo fcinfo, const Principal *p, const pg_uuid_t *id, cons
 	NullableDatum none = ArgNull();
 	TimestampTz valid_until = role == ROLE_OWNER ? expires_at : Min(expires_at, members_until);
 
-	InsertRow("api_keys",
+	InsertRow(&api_keys,
 			  (NullableDatum[]){workspace, key_id, ArgText(name), user, service_account, scopes,
-								allowed_ips, ArgEnd(expires_at), none, none, maker, now},
-			  12);
-	InsertRow("api_key_secrets",
+								allowed_ips, ArgEnd(expires_at), none, none, maker, now});
+	InsertRow(&api_key_secrets,
 			  (NullableDatum[]){workspace, key_id, ArgUuid(&secret->id), ArgPointer(secret->digest),
-								ArgText(secret->key_id), ArgPointer(secret->sealed), now, none},
-			  8);
-	InsertRow("api_key_digests",
+								ArgText(secret->key_id), ArgPointer(secret->sealed), now, none});
+	InsertRow(&api_key_digests,
 			  (NullableDatum[]){workspace, key_id, ArgUuid(&secret->id), ArgTime(valid_until),
 								ArgRole(role), ArgRegion(p->region), ArgBool(false),
 								ArgPointer(secret->digest), user, service_account, scopes,
-								allowed_ips},
-			  12);
-	InsertRow("credential_uses", (NullableDatum[]){key_id, none}, 2);
+								allowed_ips});
+	InsertRow(&credential_uses, (NullableDatum[]){key_id, none});
 }
 
 PG_FUNCTION_INFO_V1(account_create_api_key);

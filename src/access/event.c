@@ -58,6 +58,8 @@ enum
 
 #define UUID_TEXT_LEN 36
 
+static Table events_table = {.name = "events", .ncolumns = EVENT_COLUMNS};
+
 /* What events that are written together have in common. */
 typedef struct Shared
 {
@@ -305,7 +307,7 @@ EventWriteMany(const Event *events, int n)
 	FillShared(&events[0], &shared);
 	for (int i = 0; i < n; i++)
 		FillEvent(&events[i], &shared, &ids[i], rows + i * EVENT_COLUMNS);
-	InsertRows("events", rows, n, EVENT_COLUMNS);
+	InsertRows(&events_table, rows, n);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(memory);
 }

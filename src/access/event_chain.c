@@ -14,9 +14,7 @@
 
 #include "access/xact.h"
 #include "commands/trigger.h"
-#include "common/hashfn.h"
 #include "miscadmin.h"
-#include "storage/lock.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -28,12 +26,10 @@
 #include "base/crypto.h"
 #include "base/errors.h"
 #include "base/lookup.h"
+#include "base/mutex.h"
 #include "base/query.h"
 #include "base/uuid.h"
 #include "base/write.h"
-
-/* The fourth field of an advisory lock's tag: apart from those SQL can take. */
-#define CHAIN_LOCK 0xacc
 
 /* A workspace's link as of one nesting level of the transaction. */
 typedef struct Running
@@ -67,8 +63,13 @@ enum
 	LINK_COLUMNS
 };
 
+static Table event_links = {.name = "event_links", .ncolumns = LINK_COLUMNS};
 static Lookup last_link = {
-	.table = "event_links", .index = "event_links_pkey", .is_backward = true};
+	.table = "event_links",
+	.index = "event_links_pkey",
+	.is_backward = true,
+	.lock = RowExclusiveLock,
+};
 
 static Link *
 LinkOf(const pg_uuid_t *workspace_id)
@@ -141,16 +142,6 @@ EventChainAdd(const pg_uuid_t *workspace_id, const uint8 digest[CRYPTO_SHA256_LE
 	running->count++;
 }
 
-static void
-LockChain(const pg_uuid_t *workspace_id)
-{
-	uint64 hash = hash_bytes_extended(workspace_id->data, UUID_LEN, 0);
-	LOCKTAG tag;
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32), (uint32) hash, CHAIN_LOCK);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
-}
-
 /* The last link from a number on: its number, or 0, and its digest. */
 static int64
 LastLinkFrom(const pg_uuid_t *workspace_id, int64 from, uint8 digest[CRYPTO_SHA256_LEN])
@@ -202,7 +193,7 @@ WriteLink(const Link *link)
 	NullableDatum row[LINK_COLUMNS];
 	int64 seq;
 
-	LockChain(&link->workspace_id);
+	MutexLock(MUTEX_CHAIN, &link->workspace_id);
 	seq = LastLink(&link->workspace_id, digest);
 	if (seq > 0)
 		HashOn(digest, events);
@@ -215,7 +206,7 @@ WriteLink(const Link *link)
 	row[LINK_EVENTS_DIGEST] = ArgBytes(events, CRYPTO_SHA256_LEN);
 	row[LINK_DIGEST] = ArgBytes(digest, CRYPTO_SHA256_LEN);
 	row[LINK_PRUNED_AT] = ArgNull();
-	InsertRow("event_links", row, LINK_COLUMNS);
+	InsertRow(&event_links, row);
 }
 
 /* The link of the smallest workspace after one, of those that have events. */

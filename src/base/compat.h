@@ -40,6 +40,13 @@
 #define AccountUpdateIndexes bool
 #endif
 
+/* 17 lets an access method keep something open from one entry to the next. */
+#if PG_VERSION_NUM >= 170000
+#define AccountIndexInsertCleanup(index, info) index_insert_cleanup(index, info)
+#else
+#define AccountIndexInsertCleanup(index, info) ((void) 0)
+#endif
+
 /* 16 has one function for what roles own, whatever it is. */
 #if PG_VERSION_NUM >= 160000
 #define AccountOwnsRelation(relid, role) object_ownercheck(RelationRelationId, relid, role)

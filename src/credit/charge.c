@@ -112,9 +112,7 @@ RequestEntry(TupleDesc desc, Datum request)
 					   CreditKey(DatumGetTextPP(values[2])),
 					   nulls[3] ? cstring_to_text("usage")
 								: CreditText(DatumGetTextPP(values[3]), "category", MAX_CATEGORY),
-					   nulls[4]
-						   ? DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")))
-						   : CreditDetails(DatumGetJsonbP(values[4])),
+					   nulls[4] ? EntryNoDetails() : CreditDetails(DatumGetJsonbP(values[4])),
 					   !nulls[5] && DatumGetBool(values[5]));
 }
 

@@ -84,6 +84,22 @@ Encoding(void)
 	return buffer;
 }
 
+/* {}, which lives as long as the backend. */
+const Jsonb *
+EntryNoDetails(void)
+{
+	static const Jsonb *none = NULL;
+
+	if (none == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+		none = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+		MemoryContextSwitchTo(old);
+	}
+	return none;
+}
+
 static void
 PutBytes(StringInfo to, const void *bytes, size_t len)
 {

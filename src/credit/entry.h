@@ -55,6 +55,7 @@ typedef struct Entry
 	uint8 hash[CRYPTO_SHA256_LEN];
 } Entry;
 
+extern const Jsonb *EntryNoDetails(void);
 extern void EntrySeal(Entry *entry, const uint8 previous[CRYPTO_SHA256_LEN]);
 extern void EntryHash(const Entry *entry, const uint8 previous[CRYPTO_SHA256_LEN],
 					  uint8 hash[CRYPTO_SHA256_LEN]);

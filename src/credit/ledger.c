@@ -60,7 +60,9 @@ static Statement make_wallet = {
 		   " SELECT id FROM account_data.workspaces WHERE id = $1 ON CONFLICT DO NOTHING",
 };
 
-static Lookup by_key = {.table = "transactions", .index = "transactions_idempotency_key"};
+static Table transactions = {.name = "transactions", .ncolumns = ENTRY_COLUMNS};
+static Lookup by_key = {
+	.table = "transactions", .index = "transactions_idempotency_key", .lock = RowExclusiveLock};
 
 static Statement find_next_due = {
 	.types = "uuid",
@@ -145,7 +147,7 @@ LedgerEntry(TransactionType type, int64 amount)
 	entry->type = type;
 	entry->amount = amount;
 	entry->actor_kind = cstring_to_text(kind);
-	entry->details = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+	entry->details = EntryNoDetails();
 	return entry;
 }
 
@@ -287,7 +289,7 @@ WriteEntries(const List *entries)
 
 		for (int i = 0; i < nrows; i++)
 			EntryColumns(list_nth(entries, done + i), rows + i * ENTRY_COLUMNS);
-		InsertRows("transactions", rows, nrows, ENTRY_COLUMNS);
+		InsertRows(&transactions, rows, nrows);
 	}
 	pfree(rows);
 }

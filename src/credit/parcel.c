@@ -40,10 +40,13 @@ enum
 	GRANT_COLUMNS
 };
 
+static Table grants = {.name = "grants", .ncolumns = GRANT_COLUMNS};
 static Lookup by_id = {.table = "grants", .index = "grants_pkey"};
 
-/* Those not spent, in burn-down order. */
+/* Those not spent, in burn-down order; what is read to be changed is locked as for that. */
 static Lookup unspent = {.table = "grants", .index = "grants_burn_idx"};
+static Lookup unspent_for_update = {
+	.table = "grants", .index = "grants_burn_idx", .lock = RowExclusiveLock};
 
 /*
  * What the wallet, in the version that this transaction wrote last, burns next,
@@ -198,6 +201,12 @@ ReadGrant(Book *book, TupleTableSlot *slot)
 	return ReadColumns(book, slot->tts_values, slot->tts_tid);
 }
 
+static Lookup *
+Unspent(const Book *book)
+{
+	return book->is_peek ? &unspent : &unspent_for_update;
+}
+
 /* Under the lock of the wallet the newest is read; a peek reads what its statement sees. */
 static TupleTableSlot *
 BeginGrants(LookupScan *scan, Lookup *lookup, ScanKey keys, int nkeys, const Book *book)
@@ -256,7 +265,8 @@ GrantsReadDue(Book *book)
 	TupleTableSlot *slot;
 
 	Assert(book->grants == NIL);
-	for (slot = BeginGrants(&scan, &unspent, keys, 1, book); slot != NULL; slot = LookupNext(&scan))
+	for (slot = BeginGrants(&scan, Unspent(book), keys, 1, book); slot != NULL;
+		 slot = LookupNext(&scan))
 	{
 		bool isnull;
 		Datum expires_at = slot_getattr(slot, EXPIRES_AT + 1, &isnull);
@@ -351,7 +361,7 @@ ReadBurning(Book *book)
 		return;
 	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT4GE,
 				Int32GetDatum(last == NULL ? PG_INT32_MIN : last->priority));
-	for (slot = BeginGrants(&scan, &unspent, keys, 2, book);
+	for (slot = BeginGrants(&scan, Unspent(book), keys, 2, book);
 		 slot != NULL && list_length(book->burning) < wanted; slot = LookupNext(&scan))
 		if (last == NULL || BurnsAfter(slot, last))
 			book->burning = lappend(book->burning, ReadGrant(book, slot));
@@ -423,9 +433,9 @@ WriteGrant(const Book *book, Grant *grant)
 	};
 
 	if (grant->is_new)
-		grant->tid = InsertRow("grants", columns, GRANT_COLUMNS);
+		grant->tid = InsertRow(&grants, columns);
 	else
-		UpdateRow("grants", &grant->tid, columns, GRANT_COLUMNS);
+		UpdateRow(&grants, &grant->tid, columns);
 }
 
 /* Writes the grants of the book that have changed. */

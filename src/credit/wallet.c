@@ -15,6 +15,7 @@
 
 #include "base/compat.h"
 #include "base/lookup.h"
+#include "base/mutex.h"
 #include "base/query.h"
 #include "base/uuid.h"
 #include "base/write.h"
@@ -37,6 +38,7 @@ enum
 	WALLET_COLUMNS
 };
 
+static Table wallets = {.name = "wallets", .ncolumns = WALLET_COLUMNS};
 static Lookup by_id = {.table = "wallets", .index = "wallets_pkey"};
 static Lookup by_id_for_update = {
 	.table = "wallets", .index = "wallets_pkey", .lock = RowExclusiveLock};
@@ -100,15 +102,33 @@ ReadWritten(const pg_uuid_t *workspace_id, Row *row)
 		   UuidEqual(DatumGetUUIDP(row->columns[WORKSPACE_ID].value), workspace_id);
 }
 
+/*
+ * Locks the row.  Who finds it locked queues for it: of those who wait for a row
+ * each wakes whenever it changes hands, of those in a queue only the next.
+ */
+static bool
+LockRow(const pg_uuid_t *workspace_id, Row *row)
+{
+	ScanKeyData key = KeyOf(workspace_id);
+	LookupResult result = LookupLock(&by_id_for_update, &key, 1, LockTupleNoKeyExclusive,
+									 LockWaitSkip, row);
+
+	if (result == LOOKUP_BUSY)
+	{
+		MutexLock(MUTEX_WALLET, workspace_id);
+		result = LookupLock(&by_id_for_update, &key, 1, LockTupleNoKeyExclusive, LockWaitBlock,
+							row);
+	}
+	return result == LOOKUP_FOUND;
+}
+
 /* Locks the wallet of the book's workspace and reads it; false when there is none. */
 bool
 WalletLock(Book *book)
 {
-	ScanKeyData key = KeyOf(&book->workspace_id);
 	Row row;
 
-	if (!ReadWritten(&book->workspace_id, &row) &&
-		!LookupLock(&by_id_for_update, &key, 1, LockTupleNoKeyExclusive, &row))
+	if (!ReadWritten(&book->workspace_id, &row) && !LockRow(&book->workspace_id, &row))
 		return false;
 	book->wallet_tid = row.tid;
 	ReadColumns(row.columns, &book->wallet);
@@ -134,7 +154,7 @@ WalletWrite(Book *book)
 		[HEAD] = ArgBytes(w->head, CRYPTO_SHA256_LEN),
 	};
 
-	UpdateRow("wallets", &book->wallet_tid, columns, WALLET_COLUMNS);
+	UpdateRow(&wallets, &book->wallet_tid, columns);
 	written.by = AccountLocalTransaction();
 	written.workspace_id = book->workspace_id;
 	written.tid = book->wallet_tid;

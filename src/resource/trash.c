@@ -52,6 +52,9 @@ enum
 
 static int account_trash_retention; /* seconds */
 
+static Table trash_items = {.name = "trash_items", .ncolumns = ITEM_COLUMNS};
+static Table trash_chunks = {.name = "trash_chunks", .ncolumns = 7};
+
 static Statement insert_layout = {
 	.types = "uuid, bytea",
 	.sql = "INSERT INTO account_data.trash_layouts (id, layout) VALUES ($1, $2)"
@@ -167,17 +170,15 @@ TrashWriteChunk(TrashWriter *writer, const Shape *shape, TrashChunk *chunk)
 		return;
 	UuidNew(&id);
 	data = ArgBytes(chunk->data.data, chunk->data.len);
-	InsertRow("trash_chunks",
-			  (NullableDatum[]){
-				  ArgUuid(&item->workspace_id),
-				  ArgUuid(&item->id),
-				  ArgUuid(&id),
-				  ArgDatum(ObjectIdGetDatum(shape->relid)),
-				  ArgUuid(&shape->layout->id),
-				  ArgDatum(Int32GetDatum(chunk->row_count)),
-				  data,
-			  },
-			  7);
+	InsertRow(&trash_chunks, (NullableDatum[]){
+								 ArgUuid(&item->workspace_id),
+								 ArgUuid(&item->id),
+								 ArgUuid(&id),
+								 ArgDatum(ObjectIdGetDatum(shape->relid)),
+								 ArgUuid(&shape->layout->id),
+								 ArgDatum(Int32GetDatum(chunk->row_count)),
+								 data,
+							 });
 	TrashTouch(writer, chunk->item, chunk->row_count, 0);
 	pfree(DatumGetPointer(data.value));
 	resetStringInfo(&chunk->data);
@@ -215,7 +216,7 @@ WriteItems(TrashWriter *writer)
 
 	for (int i = 0; i < writer->nrows; i++)
 		FillItem(writer, &writer->rows[i], rows + i * ITEM_COLUMNS);
-	InsertRows("trash_items", rows, writer->nrows, ITEM_COLUMNS);
+	InsertRows(&trash_items, rows, writer->nrows);
 }
 
 static NullableDatum

@@ -245,12 +245,13 @@ account_empty_trash(PG_FUNCTION_ARGS)
 }
 
 /* Items that are listed before they are forgotten together. */
-#define LISTED_MAX 256
+#define LISTED_MAX 1000
 
 /* A purge of what has expired. */
 typedef struct Purge
 {
 	TimestampTz at;
+	int64 max_rows;
 	int64 items; /* that are gone */
 	int64 rows;	 /* of any table, that were in them */
 	Tallies tallies;
@@ -359,29 +360,43 @@ ForgetItem(Purge *purge, TupleTableSlot *slot)
 	purge->listed_rows += children + 1;
 }
 
+/*
+ * Until when this session has purged: there the next call begins, so that it does
+ * not pass by all the entries that are dead but not yet vacuumed.  Who comes to
+ * the end starts over, for others may have held, or this one rolled back, what
+ * is before.
+ */
+static TimestampTz purged_until = DT_NOBEGIN;
+
 /* Oldest first, until what is gone comes to so many rows. */
 static void
-PurgeExpired(Purge *purge, int64 max_rows)
+PurgeFrom(Purge *purge, TimestampTz from)
 {
 	LookupScan due;
-	ScanKeyData key;
+	ScanKeyData keys[2];
 	TupleTableSlot *slot;
 
-	ScanKeyInit(&key, 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+	ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE,
+				TimestampTzGetDatum(from));
+	ScanKeyInit(&keys[1], 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
 				TimestampTzGetDatum(purge->at));
+	purged_until = DT_NOBEGIN;
 	LookupSnapshot();
-	slot = LookupBegin(&due, &due_items, &key, 1, false);
-	while (slot != NULL && purge->rows < max_rows)
+	slot = LookupBegin(&due, &due_items, keys, 2, false);
+	while (slot != NULL && purge->rows < purge->max_rows)
 	{
 		CHECK_FOR_INTERRUPTS();
 		ForgetItem(purge, slot);
-		if (purge->nlisted == LISTED_MAX || purge->rows + purge->listed_rows >= max_rows)
+		if (purge->nlisted == LISTED_MAX || purge->rows + purge->listed_rows >= purge->max_rows)
 			ForgetListed(purge);
+		if (purge->rows >= purge->max_rows)
+			purged_until = DatumGetTimestampTz(slot->tts_values[ITEM_EXPIRES_AT]);
 		slot = LookupNext(&due);
 	}
 	ForgetListed(purge);
 	if (purge->has_images)
 		LookupEnd(&purge->images);
+	purge->has_images = false;
 	LookupEnd(&due);
 	PopActiveSnapshot();
 }
@@ -390,14 +405,19 @@ PG_FUNCTION_INFO_V1(account_purge_expired);
 Datum
 account_purge_expired(PG_FUNCTION_ARGS)
 {
-	Purge purge = {.at = GetCurrentStatementStartTimestamp(), .memory = CurrentMemoryContext};
+	Purge purge = {.at = GetCurrentStatementStartTimestamp(),
+				   .memory = CurrentMemoryContext,
+				   .tallies = {.memory = CurrentMemoryContext}};
+	TimestampTz from = purged_until;
 
 	ArgRequired(fcinfo, 0, "max_rows");
-	if (PG_GETARG_INT64(0) <= 0)
+	purge.max_rows = PG_GETARG_INT64(0);
+	if (purge.max_rows <= 0)
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
 						errmsg("invalid max_rows: it must be greater than zero")));
-	purge.tallies.memory = CurrentMemoryContext;
-	PurgeExpired(&purge, PG_GETARG_INT64(0));
+	PurgeFrom(&purge, from);
+	if (purge.rows < purge.max_rows && from != DT_NOBEGIN)
+		PurgeFrom(&purge, DT_NOBEGIN);
 	UsageWrite(&purge.tallies);
 	PG_RETURN_INT64(purge.items);
 }

@@ -67,12 +67,12 @@ by_hand() # wallets
 	SQL
 }
 
-# One statement: prove, act and charge.
+# One statement: prove, act and charge. FROM comes before the target list.
 charge() # wallets
 {
 	pick "$1"
 	cat <<-'SQL'
-		SELECT c.id FROM account.act_as(md5('u' || :w)::uuid) p, account.charge(5, 'training', :k1 || '-' || :k2) c WHERE p.role >= 'editor';
+		SELECT (account.charge(5, 'training', :k1 || '-' || :k2)).id FROM account.act_as(md5('u' || :w)::uuid);
 	SQL
 }
 

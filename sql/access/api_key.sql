@@ -49,7 +49,7 @@ COMMENT ON COLUMN account_data.api_key_secrets.key_id IS 'What people see of the
 CREATE TABLE account_data.api_key_digests (
     workspace_id       uuid NOT NULL,
     api_key_id         uuid NOT NULL,
-    secret_id          uuid PRIMARY KEY,
+    secret_id          uuid NOT NULL,
     valid_until        timestamptz NOT NULL,
     role               account.role NOT NULL,
     region             account.region NOT NULL,
@@ -58,10 +58,10 @@ CREATE TABLE account_data.api_key_digests (
     user_id            uuid,
     service_account_id uuid,
     scopes             text[],
-    allowed_ips        cidr[]
+    allowed_ips        cidr[],
+    PRIMARY KEY (workspace_id, api_key_id, secret_id)
 ) WITH (fillfactor = 90);
 CREATE INDEX api_key_digests_digest_idx ON account_data.api_key_digests USING hash (digest);
-CREATE INDEX api_key_digests_key_idx ON account_data.api_key_digests (workspace_id, api_key_id);
 COMMENT ON TABLE account_data.api_key_digests IS 'What each live secret of an API key proves, found by its SHA-256; kept in step by functions and triggers.';
 
 SELECT pg_catalog.pg_extension_config_dump('account_data.api_keys', '');

@@ -120,7 +120,7 @@ CREATE TABLE account_data.transactions (
     reference_id         uuid,
     grant_ids            uuid[],
     grant_micros         bigint[],
-    idempotency_key      text,
+    idempotency_key      text COLLATE "C",
     request              text,
     category             text,
     description          text,

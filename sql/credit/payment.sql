@@ -13,7 +13,7 @@ CREATE TABLE account_data.payments (
     created_by    uuid,
     created_at    timestamptz NOT NULL,
     settled_at    timestamptz,
-    idempotency_key text,
+    idempotency_key text COLLATE "C",
     PRIMARY KEY (workspace_id, id)
 );
 CREATE UNIQUE INDEX payments_idempotency_key ON account_data.payments (workspace_id, idempotency_key)

@@ -37,7 +37,8 @@ static Statement follow = {
 	.mode = QUERY_FRESH,
 	.sql = "UPDATE account_data.api_key_digests d SET role = a.role, valid_until = a.valid_until"
 		   " FROM account_data.api_key_answers a"
-		   " WHERE a.workspace_id = $1 AND d.secret_id = a.secret_id"
+		   " WHERE a.workspace_id = $1 AND d.workspace_id = $1 AND d.api_key_id = a.api_key_id"
+		   "  AND d.secret_id = a.secret_id"
 		   "  AND ($2 IS NULL OR a.user_id = $2) AND ($3 IS NULL OR a.service_account_id = $3)",
 };
 
@@ -55,9 +56,10 @@ static Statement revoke_member_keys = {
 };
 
 static Statement forget_digest = {
-	.types = "uuid",
+	.types = "uuid, uuid, uuid",
 	.mode = QUERY_FRESH,
-	.sql = "DELETE FROM account_data.api_key_digests WHERE secret_id = $1",
+	.sql = "DELETE FROM account_data.api_key_digests"
+		   " WHERE workspace_id = $1 AND api_key_id = $2 AND secret_id = $3",
 };
 
 static Statement forget_use = {
@@ -156,7 +158,9 @@ PG_FUNCTION_INFO_V1(account_secret_deleted);
 Datum
 account_secret_deleted(PG_FUNCTION_ARGS)
 {
-	NullableDatum args[1] = {Column(ArgTrigger(fcinfo), "id")};
+	TriggerData *trigger = ArgTrigger(fcinfo);
+	NullableDatum args[3] = {Column(trigger, "workspace_id"), Column(trigger, "api_key_id"),
+							 Column(trigger, "id")};
 
 	QueryRun(&forget_digest, args);
 	RoleChanged();

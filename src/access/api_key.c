@@ -104,7 +104,7 @@ static Statement follow_rotation = {
 		"  UPDATE account_data.api_key_digests d SET valid_until = a.valid_until"
 		"  FROM account_data.api_key_answers a"
 		"  WHERE a.workspace_id = $1 AND a.api_key_id = $2 AND a.secret_id = $3"
-		"   AND d.secret_id = $3)"
+		"   AND d.workspace_id = $1 AND d.api_key_id = $2 AND d.secret_id = $3)"
 		" INSERT INTO account_data.api_key_digests (workspace_id, api_key_id, secret_id, valid_until,"
 		"   role, region, is_disabled, digest, user_id, service_account_id, scopes, allowed_ips)"
 		" SELECT workspace_id, api_key_id, secret_id, valid_until, role, region, is_disabled, digest,"
@@ -113,8 +113,9 @@ static Statement follow_rotation = {
 };
 
 static Statement delete_digest = {
-	.types = "uuid",
-	.sql = "DELETE FROM account_data.api_key_digests WHERE secret_id = $1",
+	.types = "uuid, uuid, uuid, uuid",
+	.sql = "DELETE FROM account_data.api_key_digests"
+		   " WHERE workspace_id = $1 AND api_key_id = $2 AND secret_id = $3",
 };
 
 void
@@ -381,7 +382,7 @@ ReplaceSecret(const Principal *p, const ApiKey *key, const pg_uuid_t *old_id,
 	QueryRun(&insert_secret, insert);
 	QueryRun(&follow_rotation, ids);
 	if (old_valid_until <= now)
-		QueryRun(&delete_digest, &ids[2]);
+		QueryRun(&delete_digest, ids);
 	RoleChanged();
 }
 

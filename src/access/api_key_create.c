@@ -91,9 +91,12 @@ ApiKeyLockRules(const Principal *p)
 	ScanKeyInit(&user_key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(&p->actor_id));
 	member_keys[0] = workspace_key;
 	ScanKeyInit(&member_keys[1], 2, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(&p->actor_id));
-	if (!LookupLock(&workspace_by_id, &workspace_key, 1, LockTupleShare, &workspace) ||
-		!LookupLock(&member_by_id, member_keys, 2, LockTupleShare, &member) ||
-		!LookupLock(&user_by_id, &user_key, 1, LockTupleKeyShare, &user))
+	if (LookupLock(&workspace_by_id, &workspace_key, 1, LockTupleShare, LockWaitBlock,
+				   &workspace) != LOOKUP_FOUND ||
+		LookupLock(&member_by_id, member_keys, 2, LockTupleShare, LockWaitBlock, &member) !=
+			LOOKUP_FOUND ||
+		LookupLock(&user_by_id, &user_key, 1, LockTupleKeyShare, LockWaitBlock, &user) !=
+			LOOKUP_FOUND)
 		ErrorNotSignedIn();
 	ReadRules(workspace.columns, member.columns, &rules);
 	if (rules.role < ROLE_OWNER && rules.members_until <= GetCurrentStatementStartTimestamp())

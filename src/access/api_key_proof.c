@@ -207,15 +207,18 @@ Prove(Datum key, Principal **principal, TimestampTz *until, ArrayType **allowed_
 
 /* Until when that secret proves its key, as things are now, and the key's role. */
 TimestampTz
-ApiKeyHoldsUntil(const pg_uuid_t *secret_id, AccountRole *role)
+ApiKeyHoldsUntil(const pg_uuid_t *workspace_id, const pg_uuid_t *api_key_id,
+				 const pg_uuid_t *secret_id, AccountRole *role)
 {
-	ScanKeyData key;
+	const pg_uuid_t *ids[3] = {workspace_id, api_key_id, secret_id};
+	ScanKeyData keys[3];
 	LookupScan scan;
 	TupleTableSlot *slot;
 	TimestampTz until = DT_NOBEGIN;
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(secret_id));
-	slot = LookupBegin(&scan, &by_secret, &key, 1, true);
+	for (int i = 0; i < 3; i++)
+		ScanKeyInit(&keys[i], i + 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(ids[i]));
+	slot = LookupBegin(&scan, &by_secret, keys, 3, true);
 	if (slot != NULL)
 	{
 		slot_getallattrs(slot);

@@ -21,6 +21,7 @@
 #define API_KEY_SHOWN_HEX 8
 
 extern bool ApiKeyPrefixOk(const char *prefix, size_t len);
-extern TimestampTz ApiKeyHoldsUntil(const pg_uuid_t *secret_id, AccountRole *role);
+extern TimestampTz ApiKeyHoldsUntil(const pg_uuid_t *workspace_id, const pg_uuid_t *api_key_id,
+									const pg_uuid_t *secret_id, AccountRole *role);
 
 #endif /* ACCOUNT_API_KEY_PROOF_H */

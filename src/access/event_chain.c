@@ -14,9 +14,7 @@
 
 #include "access/xact.h"
 #include "commands/trigger.h"
-#include "common/hashfn.h"
 #include "miscadmin.h"
-#include "storage/lock.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -28,12 +26,10 @@
 #include "base/crypto.h"
 #include "base/errors.h"
 #include "base/lookup.h"
+#include "base/mutex.h"
 #include "base/query.h"
 #include "base/uuid.h"
 #include "base/write.h"
-
-/* The fourth field of an advisory lock's tag: apart from those SQL can take. */
-#define CHAIN_LOCK 0xacc
 
 /* A workspace's link as of one nesting level of the transaction. */
 typedef struct Running
@@ -146,16 +142,6 @@ EventChainAdd(const pg_uuid_t *workspace_id, const uint8 digest[CRYPTO_SHA256_LE
 	running->count++;
 }
 
-static void
-LockChain(const pg_uuid_t *workspace_id)
-{
-	uint64 hash = hash_bytes_extended(workspace_id->data, UUID_LEN, 0);
-	LOCKTAG tag;
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32), (uint32) hash, CHAIN_LOCK);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
-}
-
 /* The last link from a number on: its number, or 0, and its digest. */
 static int64
 LastLinkFrom(const pg_uuid_t *workspace_id, int64 from, uint8 digest[CRYPTO_SHA256_LEN])
@@ -207,7 +193,7 @@ WriteLink(const Link *link)
 	NullableDatum row[LINK_COLUMNS];
 	int64 seq;
 
-	LockChain(&link->workspace_id);
+	MutexLock(MUTEX_CHAIN, &link->workspace_id);
 	seq = LastLink(&link->workspace_id, digest);
 	if (seq > 0)
 		HashOn(digest, events);

@@ -172,7 +172,7 @@ HoldsUntil(Principal *p)
 	Membership membership;
 
 	if (p->proof == PROOF_API_KEY)
-		return ApiKeyHoldsUntil(&p->secret_id, &p->role);
+		return ApiKeyHoldsUntil(&p->workspace_id, &p->credential_id, &p->secret_id, &p->role);
 	if (p->proof == PROOF_SESSION)
 		until = SessionHoldsUntil(&p->credential_id);
 	membership = MembershipOf(&p->workspace_id, &p->actor_id);

@@ -128,10 +128,11 @@ ArgGetRole(FunctionCallInfo fcinfo, int n, const char *what)
 	return (AccountRole) CatalogEnumMember(ENUM_ROLE, PG_GETARG_OID(n));
 }
 
-/* The row type that the function returns; one with a name is in the type cache. */
-static TupleDesc
+/* The row type that the function returns; one with a name is in the type cache, FROM knows another. */
+TupleDesc
 ResultDesc(FunctionCallInfo fcinfo)
 {
+	const ReturnSetInfo *result = (const ReturnSetInfo *) fcinfo->resultinfo;
 	Oid type = get_fn_expr_rettype(fcinfo->flinfo);
 	TupleDesc desc;
 
@@ -141,6 +142,8 @@ ResultDesc(FunctionCallInfo fcinfo)
 		if (desc != NULL)
 			return desc;
 	}
+	if (result != NULL && IsA(result, ReturnSetInfo) && result->expectedDesc != NULL)
+		return BlessTupleDesc(result->expectedDesc);
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	return BlessTupleDesc(desc);

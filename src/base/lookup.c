@@ -189,12 +189,9 @@ LookupRow(Lookup *lookup, ScanKey keys, int nkeys, Row *row)
 	return slot != NULL;
 }
 
-/*
- * Locks the newest version of a row that was read, as SELECT ... FOR UPDATE does;
- * false when the row is gone.  Its key is taken not to change.
- */
-static bool
-LockNewest(Relation table, TupleTableSlot *slot, LockTupleMode mode)
+/* Locks the newest version of a row that was read.  Its key is taken not to change. */
+static LookupResult
+LockNewest(Relation table, TupleTableSlot *slot, LockTupleMode mode, LockWaitPolicy wait)
 {
 	bool is_snapshot_fixed = IsolationUsesXactSnapshot();
 	ItemPointerData tid = slot->tts_tid;
@@ -202,42 +199,45 @@ LockNewest(Relation table, TupleTableSlot *slot, LockTupleMode mode)
 	TM_Result result;
 
 	result = table_tuple_lock(table, &tid, GetActiveSnapshot(), slot, GetCurrentCommandId(true),
-							  mode, LockWaitBlock,
+							  mode, wait,
 							  TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS |
 								  (is_snapshot_fixed ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION),
 							  &failure);
 	if (result == TM_Ok)
-		return true;
+		return LOOKUP_FOUND;
+	if (result == TM_WouldBlock)
+		return LOOKUP_BUSY;
 	if (result != TM_Updated && result != TM_Deleted)
 		elog(ERROR, "could not lock a row of \"%s\": %d", RelationGetRelationName(table), result);
 	if (is_snapshot_fixed)
 		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 						errmsg("could not serialize access due to concurrent update")));
-	return false;
+	return LOOKUP_NONE;
 }
 
 /*
- * The row that matches, locked to the end of the transaction, as it stands then;
- * false when there is none.  40001 when it changed after the transaction's own
+ * The row that matches, locked to the end of the transaction, as it stands then,
+ * as by SELECT ... FOR UPDATE.  40001 when it changed after the transaction's own
  * snapshot.
  */
-bool
-LookupLock(Lookup *lookup, ScanKey keys, int nkeys, LockTupleMode mode, Row *row)
+LookupResult
+LookupLock(Lookup *lookup, ScanKey keys, int nkeys, LockTupleMode mode, LockWaitPolicy wait,
+		   Row *row)
 {
 	LookupScan scan;
 	TupleTableSlot *slot;
-	bool found;
+	LookupResult result;
 
 	Assert(lookup->lock >= RowShareLock);
 	PreventCommandIfReadOnly("SELECT FOR UPDATE");
 	LookupSnapshot();
 	slot = LookupBegin(&scan, lookup, keys, nkeys, false);
-	found = slot != NULL && LockNewest(scan.table, slot, mode);
-	if (found)
+	result = slot == NULL ? LOOKUP_NONE : LockNewest(scan.table, slot, mode, wait);
+	if (result == LOOKUP_FOUND)
 		CopyRow(slot, row);
 	LookupEnd(&scan);
 	PopActiveSnapshot();
-	return found;
+	return result;
 }
 
 /*

@@ -57,6 +57,14 @@ typedef struct Row
 	NullableDatum columns[ROW_MAX_COLUMNS];
 } Row;
 
+/* What came of locking a row. */
+typedef enum LookupResult
+{
+	LOOKUP_NONE,  /* there is none */
+	LOOKUP_FOUND, /* it is locked */
+	LOOKUP_BUSY,  /* somebody else has it, and the caller did not want to wait */
+} LookupResult;
+
 extern void LookupInit(void);
 extern TupleTableSlot *LookupBegin(LookupScan *scan, Lookup *lookup, ScanKey keys, int nkeys,
 								   bool is_latest);
@@ -66,6 +74,7 @@ extern void LookupEnd(LookupScan *scan);
 extern void LookupSnapshot(void);
 extern bool LookupRow(Lookup *lookup, ScanKey keys, int nkeys, Row *row);
 extern bool LookupOwn(Lookup *lookup, ItemPointer tid, Row *row);
-extern bool LookupLock(Lookup *lookup, ScanKey keys, int nkeys, LockTupleMode mode, Row *row);
+extern LookupResult LookupLock(Lookup *lookup, ScanKey keys, int nkeys, LockTupleMode mode,
+							   LockWaitPolicy wait, Row *row);
 
 #endif /* ACCOUNT_LOOKUP_H */

@@ -89,7 +89,7 @@ CallsUser(Node *node, void *context)
 /*
  * Whether what was found out about an index serves the next use too.  Other
  * access methods keep open relations in it, and what somebody else wrote may keep
- * anything.
+ * anything; that is found out for each use.
  */
 static bool
 IsLasting(Relation index, const IndexInfo *info)
@@ -177,6 +177,7 @@ static void
 OpenTarget(Target *target, Table *table)
 {
 	PreventCommandIfReadOnly("INSERT");
+	table->is_known = table->is_known && table->is_lasting;
 	LockTable(table);
 	*target = (Target){.table = table, .rel = table_open(table->oid, NoLock)};
 }
@@ -203,10 +204,7 @@ CloseTarget(Target *target)
 	}
 	table_close(target->rel, NoLock);
 	if (!table->is_lasting)
-	{
 		FreeExecutorState(table->estate);
-		table->is_known = false;
-	}
 	CommandCounterIncrement();
 }
 

@@ -20,7 +20,7 @@ typedef struct Table
 	/* what the name meant last, while is_known and not is_changed */
 	bool is_known;
 	bool is_changed;
-	bool is_lasting; /* else it is found out for each write */
+	bool is_lasting; /* else it is known for one use only */
 	uint64 generation;
 	Oid oid;
 	int nindexes;

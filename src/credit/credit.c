@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
@@ -129,21 +128,9 @@ CreditEvent(const Book *book, const Entry *entry, const char *action)
 	});
 }
 
-/* account.transaction, for a function that returns one; the row type is kept at the call site. */
+/* account.transaction, for a function that returns one. */
 Datum
 CreditResult(FunctionCallInfo fcinfo, const Entry *entry)
 {
-	FmgrInfo *flinfo = fcinfo->flinfo;
-
-	if (flinfo->fn_extra == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(flinfo->fn_mcxt);
-		TupleDesc desc;
-
-		if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-			elog(ERROR, "return type must be a row type");
-		flinfo->fn_extra = BlessTupleDesc(CreateTupleDescCopy(desc));
-		MemoryContextSwitchTo(old);
-	}
-	return EntryResult(flinfo->fn_extra, entry);
+	return EntryResult(ResultDesc(fcinfo), entry);
 }

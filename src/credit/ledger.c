@@ -179,7 +179,7 @@ LedgerFind(const Book *book, const text *key)
 
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(&book->workspace_id));
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(key));
-	keys[1].sk_collation = DEFAULT_COLLATION_OID;
+	keys[1].sk_collation = C_COLLATION_OID;
 	LookupSnapshot();
 	slot = LookupBegin(&scan, &by_key, keys, 2, false);
 	if (slot != NULL)

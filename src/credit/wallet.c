@@ -15,6 +15,7 @@
 
 #include "base/compat.h"
 #include "base/lookup.h"
+#include "base/mutex.h"
 #include "base/query.h"
 #include "base/uuid.h"
 #include "base/write.h"
@@ -101,15 +102,33 @@ ReadWritten(const pg_uuid_t *workspace_id, Row *row)
 		   UuidEqual(DatumGetUUIDP(row->columns[WORKSPACE_ID].value), workspace_id);
 }
 
+/*
+ * Locks the row.  Who finds it locked queues for it: of those who wait for a row
+ * each wakes whenever it changes hands, of those in a queue only the next.
+ */
+static bool
+LockRow(const pg_uuid_t *workspace_id, Row *row)
+{
+	ScanKeyData key = KeyOf(workspace_id);
+	LookupResult result = LookupLock(&by_id_for_update, &key, 1, LockTupleNoKeyExclusive,
+									 LockWaitSkip, row);
+
+	if (result == LOOKUP_BUSY)
+	{
+		MutexLock(MUTEX_WALLET, workspace_id);
+		result = LookupLock(&by_id_for_update, &key, 1, LockTupleNoKeyExclusive, LockWaitBlock,
+							row);
+	}
+	return result == LOOKUP_FOUND;
+}
+
 /* Locks the wallet of the book's workspace and reads it; false when there is none. */
 bool
 WalletLock(Book *book)
 {
-	ScanKeyData key = KeyOf(&book->workspace_id);
 	Row row;
 
-	if (!ReadWritten(&book->workspace_id, &row) &&
-		!LookupLock(&by_id_for_update, &key, 1, LockTupleNoKeyExclusive, &row))
+	if (!ReadWritten(&book->workspace_id, &row) && !LockRow(&book->workspace_id, &row))
 		return false;
 	book->wallet_tid = row.tid;
 	ReadColumns(row.columns, &book->wallet);

@@ -303,6 +303,7 @@ ListedGone(const NullableDatum *row, void *state)
 		 DatumGetInt64(row[3].value), DatumGetInt64(row[4].value));
 }
 
+/* What somebody holds stays, and is met again by the next call. */
 static void
 ForgetListed(Purge *purge)
 {
@@ -391,7 +392,8 @@ PurgeFrom(Purge *purge, TimestampTz from)
 			ForgetListed(purge);
 		if (purge->rows >= purge->max_rows)
 			purged_until = DatumGetTimestampTz(slot->tts_values[ITEM_EXPIRES_AT]);
-		slot = LookupNext(&due);
+		else
+			slot = LookupNext(&due);
 	}
 	ForgetListed(purge);
 	if (purge->has_images)

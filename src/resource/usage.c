@@ -108,9 +108,9 @@ CompareTallies(const void *a, const void *b)
 
 	if (order == 0)
 		order = strcmp(x->category, y->category);
-	if (order == 0 && x->limit != NULL && y->limit != NULL)
-		return strcmp(x->limit, y->limit);
-	return order != 0 ? order : (x->limit != NULL) - (y->limit != NULL);
+	if (order == 0)
+		order = strcmp(x->limit == NULL ? "" : x->limit, y->limit == NULL ? "" : y->limit);
+	return order;
 }
 
 /* One tally for each workspace and kind of resource, in the order of workspaces. */

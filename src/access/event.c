@@ -240,8 +240,8 @@ EventDigest(Shared *shared, const NullableDatum *row, uint8 digest[CRYPTO_SHA256
  * own, a UUID's is the half with the time.  So rows that stand together, which
  * change together, are mostly indexed together.
  */
-static int64
-ResourceNumber(const char *key)
+int64
+EventResourceNumber(const char *key)
 {
 	size_t len = strlen(key);
 	char *end;
@@ -262,7 +262,7 @@ PG_FUNCTION_INFO_V1(account_resource_number);
 Datum
 account_resource_number(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT64(ResourceNumber(text_to_cstring(PG_GETARG_TEXT_PP(0))));
+	PG_RETURN_INT64(EventResourceNumber(text_to_cstring(PG_GETARG_TEXT_PP(0))));
 }
 
 /* The whole row; its digest goes into the chain. */
@@ -286,7 +286,8 @@ FillEvent(const Event *event, Shared *shared, pg_uuid_t *id, NullableDatum *row)
 						? ArgNull()
 						: ArgDatum(DirectFunctionCall1(jsonb_in, CStringGetDatum(event->metadata)));
 	row[LINK_ID] = ArgUuid(EventChainLink(event->workspace_id));
-	row[IMAGE_OF] = event->has_image ? ArgDatum(Int64GetDatum(ResourceNumber(key))) : ArgNull();
+	row[IMAGE_OF] = event->has_image ? ArgDatum(Int64GetDatum(EventResourceNumber(key)))
+									 : ArgNull();
 	EventDigest(shared, row, digest);
 	row[DIGEST] = ArgBytes(digest, CRYPTO_SHA256_LEN);
 	EventChainAdd(event->workspace_id, digest);

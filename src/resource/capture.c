@@ -183,7 +183,8 @@ Uncount(Batch *batch, const Shape *shape, TupleTableSlot *slot, bool is_kept)
 	const pg_uuid_t *workspace_id = ShapeWorkspace(shape, slot);
 
 	if (workspace_id != NULL)
-		UsageNote(&batch->tallies, shape, workspace_id, -1, is_kept ? 0 : -ShapeSize(shape, slot));
+		UsageNote(&batch->tallies, workspace_id, shape->limit, shape->category, -1,
+				  is_kept ? 0 : -ShapeSize(shape, slot));
 }
 
 static void

@@ -14,6 +14,9 @@
  * flush before a crash of the server forgets it, client and all.
  * account.early_lock_release = off takes that away, and the speed with it.
  *
+ * That costs a little, for the server's log writer is woken each time, so only a
+ * session does it that has itself had to wait within the last second.
+ *
  * It stands aside where a commit waits for more than the local disk
  * (synchronous_standby_names), where it waits for nothing (synchronous_commit =
  * off), and in PREPARE TRANSACTION, which flushes before it returns, as does
@@ -27,10 +30,16 @@
 #include "replication/walsender.h"
 #include "utils/guc.h"
 #include "utils/resowner.h"
+#include "utils/timestamp.h"
 
 #include "access/early_release.h"
 
 static bool account_early_lock_release = true;
+
+/* For how long a session that had to wait takes it that others will have to. */
+#define CONTENDED_FOR USECS_PER_SEC
+
+static TimestampTz contended_until = DT_NOBEGIN;
 
 /* This transaction commits without a flush, and owes its client one. */
 static bool is_flush_owed = false;
@@ -51,16 +60,24 @@ EarlyReleaseInit(void)
 {
 	DefineCustomBoolVariable(
 		"account.early_lock_release",
-		"Releases a commit's locks before the log is flushed; the client is told after.", NULL,
-		&account_early_lock_release, true, PGC_USERSET, 0, NULL, NULL, NULL);
+		"Releases the locks of commits that others wait for before the log is flushed; the client is told after.",
+		NULL, &account_early_lock_release, true, PGC_USERSET, 0, NULL, NULL, NULL);
 	RegisterResourceReleaseCallback(AfterLocks, NULL);
 }
 
-/* Just before the commit of a transaction that others wait for. */
+/* Somebody held what this session wanted. */
+void
+EarlyReleaseContended(void)
+{
+	contended_until = GetCurrentTimestamp() + CONTENDED_FOR;
+}
+
+/* Just before the commit of a transaction that others may wait for. */
 void
 EarlyRelease(void)
 {
-	if (!account_early_lock_release || synchronous_commit == SYNCHRONOUS_COMMIT_OFF ||
+	if (!account_early_lock_release || contended_until < GetCurrentStatementStartTimestamp() ||
+		synchronous_commit == SYNCHRONOUS_COMMIT_OFF ||
 		(SyncRepRequested() && SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != '\0'))
 		return;
 	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,

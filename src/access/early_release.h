@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 extern void EarlyReleaseInit(void);
+extern void EarlyReleaseContended(void);
 extern void EarlyRelease(void);
 
 #endif /* ACCOUNT_EARLY_RELEASE_H */

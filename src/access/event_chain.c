@@ -193,7 +193,8 @@ WriteLink(const Link *link)
 	NullableDatum row[LINK_COLUMNS];
 	int64 seq;
 
-	MutexLock(MUTEX_CHAIN, &link->workspace_id);
+	if (MutexLock(MUTEX_CHAIN, &link->workspace_id))
+		EarlyReleaseContended();
 	seq = LastLink(&link->workspace_id, digest);
 	if (seq > 0)
 		HashOn(digest, events);

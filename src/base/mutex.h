@@ -16,6 +16,6 @@ typedef enum Mutex
 	MUTEX_WALLET,		 /* being the next to have the row of a wallet that somebody has */
 } Mutex;
 
-extern void MutexLock(Mutex mutex, const pg_uuid_t *workspace_id);
+extern bool MutexLock(Mutex mutex, const pg_uuid_t *workspace_id);
 
 #endif /* ACCOUNT_MUTEX_H */

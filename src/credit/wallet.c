@@ -13,6 +13,7 @@
 #include "storage/proc.h"
 #include "utils/fmgroids.h"
 
+#include "access/early_release.h"
 #include "base/compat.h"
 #include "base/lookup.h"
 #include "base/mutex.h"
@@ -115,7 +116,8 @@ LockRow(const pg_uuid_t *workspace_id, Row *row)
 
 	if (result == LOOKUP_BUSY)
 	{
-		MutexLock(MUTEX_WALLET, workspace_id);
+		EarlyReleaseContended();
+		(void) MutexLock(MUTEX_WALLET, workspace_id);
 		result = LookupLock(&by_id_for_update, &key, 1, LockTupleNoKeyExclusive, LockWaitBlock,
 							row);
 	}

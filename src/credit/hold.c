@@ -225,17 +225,10 @@ void
 HoldsExpire(Book *book)
 {
 	NullableDatum args[2] = {ArgUuid(&book->workspace_id), ArgTime(book->now)};
-	int max = 1;
-	int count;
 	NullableDatum *rows;
+	uint64 count = QueryAll(book->is_peek ? &peek_due : &read_due, args, &rows, HOLD_NCOLUMNS);
 
-	do
-	{
-		max *= 64;
-		rows = palloc(sizeof(NullableDatum) * HOLD_NCOLUMNS * max);
-		count = QueryRows(book->is_peek ? &peek_due : &read_due, args, rows, HOLD_NCOLUMNS, max);
-	} while (count == max);
-	for (int i = 0; i < count; i++)
+	for (uint64 i = 0; i < count; i++)
 	{
 		Hold hold;
 		Entry *entry = LedgerEntry(TRANSACTION_RELEASE, 0);

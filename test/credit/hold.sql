@@ -16,6 +16,9 @@ SELECT throws_ok($$SELECT account.hold(51, 'x', 'c')$$, 'PT402', NULL, 'or held 
 SELECT account.charge(10, 'x', 'c1');
 SELECT is(pg_temp.parts('c1'), 'cash -10', 'a charge goes around what holds have reserved');
 SELECT is((account.hold(250, 'training', 'h1')).id, :'hold', 'the same request gives the same hold');
+SET LOCAL intervalstyle = 'iso_8601';
+SELECT is((account.hold(250, 'training', 'h1')).id, :'hold', 'also where intervals are written another way');
+SET LOCAL intervalstyle = 'postgres';
 SELECT throws_ok($$SELECT account.hold(250, 'training', 'h1', '2 days')$$, '22023', NULL, 'another request under its key is refused');
 SELECT account.settle(:'hold', 120, '{"hours": 2}', false, 's1');
 SELECT is(pg_temp.parts('s1'), 'a -100, b -20', 'a settle burns what was reserved, in burn-down order');

@@ -50,6 +50,13 @@ static Statement list_workspaces = {
 		   " UNION SELECT workspace_id FROM account_data.transactions ORDER BY 1",
 };
 
+static Statement find_ledger = {
+	.types = "uuid",
+	.mode = QUERY_READ,
+	.sql = "SELECT true FROM account_data.workspaces WHERE id = $1"
+		   " UNION ALL SELECT true FROM account_data.transactions WHERE workspace_id = $1 LIMIT 1",
+};
+
 static Statement read_chain = {
 	.types = "uuid",
 	.mode = QUERY_READ,
@@ -294,6 +301,18 @@ AllWorkspaces(void)
 	return list;
 }
 
+/* One that there is: what was mistyped must not look proven. */
+static Workspaces
+OneWorkspace(pg_uuid_t *id)
+{
+	NullableDatum args[1] = {ArgUuid(id)};
+	NullableDatum row[1];
+
+	if (!QueryRow(&find_ledger, args, row, 1))
+		ErrorNotFound("workspace", id);
+	return (Workspaces){.ids = id, .count = 1};
+}
+
 PG_FUNCTION_INFO_V1(account_verify_ledger);
 Datum
 account_verify_ledger(PG_FUNCTION_ARGS)
@@ -304,10 +323,7 @@ account_verify_ledger(PG_FUNCTION_ARGS)
 	Workspaces list;
 
 	InitMaterializedSRF(fcinfo, 0);
-	if (PG_ARGISNULL(0))
-		list = AllWorkspaces();
-	else
-		list = (Workspaces){.ids = PG_GETARG_UUID_P(0), .count = 1};
+	list = PG_ARGISNULL(0) ? AllWorkspaces() : OneWorkspace(PG_GETARG_UUID_P(0));
 	for (int i = 0; i < list.count; i++)
 	{
 		Proof proof = {.workspace_id = list.ids[i]};

@@ -301,15 +301,21 @@ AllWorkspaces(void)
 	return list;
 }
 
-/* One that there is: what was mistyped must not look proven. */
-static Workspaces
-OneWorkspace(pg_uuid_t *id)
+/* What was mistyped must not look proven. */
+static void
+RequireWorkspace(const pg_uuid_t *id)
 {
 	NullableDatum args[1] = {ArgUuid(id)};
 	NullableDatum row[1];
 
 	if (!QueryRow(&find_ledger, args, row, 1))
 		ErrorNotFound("workspace", id);
+}
+
+static Workspaces
+OneWorkspace(pg_uuid_t *id)
+{
+	RequireWorkspace(id);
 	return (Workspaces){.ids = id, .count = 1};
 }
 
@@ -336,4 +342,21 @@ account_verify_ledger(PG_FUNCTION_ARGS)
 		MemoryContextReset(memory);
 	}
 	return (Datum) 0;
+}
+
+/* A chain with nothing on it yet ends as the first hash begins, with zeros. */
+PG_FUNCTION_INFO_V1(account_ledger_checkpoint);
+Datum
+account_ledger_checkpoint(PG_FUNCTION_ARGS)
+{
+	Wallet wallet;
+	bool nulls[2] = {false};
+	Datum values[2];
+
+	ArgRequired(fcinfo, 0, "workspace_id");
+	if (!WalletRead(PG_GETARG_UUID_P(0), &wallet))
+		RequireWorkspace(PG_GETARG_UUID_P(0));
+	values[0] = Int64GetDatum(wallet.last_seq);
+	values[1] = ArgBytes(wallet.head, CRYPTO_SHA256_LEN).value;
+	PG_RETURN_DATUM(ResultRow(fcinfo, values, nulls));
 }

@@ -43,6 +43,7 @@ SELECT is(pg_temp.total(), 6000000::bigint, 'a sign-up with a code');
 
 -- Referrals.
 SELECT account.act_as(:'ada');
+SELECT results_eq('SELECT code, signups, qualified, earned_micros FROM account.referrals', 'VALUES (NULL, 0, 0::bigint, 0::bigint)', 'who has no code yet has brought nobody');
 SELECT account.referral_code() AS code \gset
 SELECT is(account.referral_code(), :'code', 'a person has one referral code');
 SELECT throws_ok($$SELECT account.sign_up('cat-promo', 'cat@gmail.com', 'us', referral_code => 'nobodys')$$, 'P0002', NULL, 'an unknown referral code');

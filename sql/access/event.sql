@@ -20,14 +20,17 @@ CREATE TABLE account_data.events (
     link_id       uuid NOT NULL,
     digest        bytea NOT NULL CHECK (length(digest) = 32),
     redacted_at   timestamptz,
+    image_of      bigint,
     PRIMARY KEY (workspace_id, id)
 );
+CREATE INDEX events_image_idx ON account_data.events (image_of) WHERE image_of IS NOT NULL;
 COMMENT ON TABLE account_data.events IS 'Every change made through the functions, by workspace, newest last.';
 COMMENT ON COLUMN account_data.events.database_role IS 'Who called, when nobody was acting: the database role of the service or operator.';
 COMMENT ON COLUMN account_data.events.metadata IS 'Changed columns as {"column": [old, new]}, and what else belongs to the action.';
 COMMENT ON COLUMN account_data.events.link_id IS 'The link of the chain that holds it: one for each transaction.';
 COMMENT ON COLUMN account_data.events.digest IS 'SHA-256 of all that was written of the event; it stays when its payload is erased.';
 COMMENT ON COLUMN account_data.events.redacted_at IS 'When personal content was erased from it; the names of changed columns stay.';
+COMMENT ON COLUMN account_data.events.image_of IS 'account_data.resource_number(resource_id) while metadata has old and new values, of a resource''s row or of settings, that undo may put back and a purge finds to erase; else null.';
 
 -- Who changes an event changes its digest; who takes one away changes its
 -- link's. Links are written at the end of their transaction, one after another.
@@ -46,18 +49,7 @@ COMMENT ON COLUMN account_data.event_links.events_digest IS 'The digests of its 
 COMMENT ON COLUMN account_data.event_links.digest IS 'SHA-256 of the link before and of this one''s events.';
 COMMENT ON COLUMN account_data.event_links.pruned_at IS 'When its events and all before were deleted because account.activity_retention was over; of such links the last is kept.';
 
--- An index of events would cost every event; this costs updates that can be undone alone.
-CREATE TABLE account_data.event_images (
-    workspace_id  uuid NOT NULL,
-    resource_hash bigint NOT NULL,
-    event_id      uuid NOT NULL,
-    PRIMARY KEY (workspace_id, resource_hash, event_id)
-);
-COMMENT ON TABLE account_data.event_images IS 'Which events hold old and new values, of a resource''s row or of settings: what undo may put back, and a purge finds to redact.';
-COMMENT ON COLUMN account_data.event_images.resource_hash IS 'hashtextextended(resource_id, 0)';
-
 SELECT pg_catalog.pg_extension_config_dump('account_data.events', '');
-SELECT pg_catalog.pg_extension_config_dump('account_data.event_images', '');
 SELECT pg_catalog.pg_extension_config_dump('account_data.event_links', '');
 
 CREATE FUNCTION account_data.event_digest(workspace_id uuid, id uuid, at timestamptz, actor_kind text, actor_id uuid,
@@ -66,6 +58,11 @@ CREATE FUNCTION account_data.event_digest(workspace_id uuid, id uuid, at timesta
     RETURNS bytea LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_event_digest';
 COMMENT ON FUNCTION account_data.event_digest(uuid, uuid, timestamptz, text, uuid, text, account.proof, uuid, text, text, text, text, text, jsonb, inet)
     IS 'SHA-256 of what an event says.';
+
+CREATE FUNCTION account_data.resource_number(resource_id text) RETURNS bigint
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'account_resource_number';
+COMMENT ON FUNCTION account_data.resource_number(text)
+    IS 'A number that hardly another resource of the workspace has, near those of keys that are near: what events with images are indexed by.';
 
 CREATE FUNCTION account_data.event_guard() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'account_event_guard';

@@ -41,8 +41,7 @@ CREATE VIEW account.activity WITH (security_barrier) AS
            coalesce(m.is_seen, e.id <= i.seen_through, false) AS seen,
            coalesce(m.is_archived, e.id <= i.archived_through, false) AS archived,
            CASE WHEN e.action = 'updated' AND e.at > statement_timestamp() - interval '1 hour' AND x.event_id IS NULL
-                 AND EXISTS (SELECT FROM account_data.event_images g WHERE g.workspace_id = e.workspace_id
-                      AND g.resource_hash = hashtextextended(e.resource_id, 0) AND g.event_id = e.id)
+                 AND e.image_of IS NOT NULL
                 THEN e.at + interval '1 hour' END AS undoable_until
       FROM account.acting() p
       JOIN account_data.events e ON e.workspace_id = p.workspace_id

@@ -52,13 +52,13 @@ enum
 	LINK_ID,
 	DIGEST,
 	REDACTED_AT,
+	IMAGE_OF,
 	EVENT_COLUMNS
 };
 
-#define IMAGE_COLUMNS 3 /* of account_data.event_images */
+#define UUID_TEXT_LEN 36
 
 static Table events_table = {.name = "events", .ncolumns = EVENT_COLUMNS};
-static Table event_images = {.name = "event_images", .ncolumns = IMAGE_COLUMNS};
 
 /* What events that are written together have in common. */
 typedef struct Shared
@@ -235,10 +235,42 @@ EventDigest(Shared *shared, const NullableDatum *row, uint8 digest[CRYPTO_SHA256
 	Digest(bytes, digest);
 }
 
+/*
+ * A number that hardly another resource of the workspace has: an integer is its
+ * own, a UUID's is the half with the time.  So rows that stand together, which
+ * change together, are mostly indexed together.
+ */
+int64
+EventResourceNumber(const char *key)
+{
+	size_t len = strlen(key);
+	char *end;
+	int64 number;
+
+	errno = 0;
+	number = strtoi64(key, &end, 10);
+	if (*end == '\0' && errno == 0)
+		return number;
+	if (len == UUID_TEXT_LEN && strspn(key, "0123456789abcdef-") == len)
+		return (int64) (strtou64(key, NULL, 16) << 32 | strtou64(key + 9, NULL, 16) << 16 |
+						strtou64(key + 14, NULL, 16));
+	return (int64) hash_bytes_extended((const unsigned char *) key, (int) len, 0);
+}
+
+/* For who looks for events by it. */
+PG_FUNCTION_INFO_V1(account_resource_number);
+Datum
+account_resource_number(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(EventResourceNumber(text_to_cstring(PG_GETARG_TEXT_PP(0))));
+}
+
 /* The whole row; its digest goes into the chain. */
 static void
 FillEvent(const Event *event, Shared *shared, pg_uuid_t *id, NullableDatum *row)
 {
+	const char *key = event->resource_id == NULL ? event->resource_key
+												 : UuidText(event->resource_id);
 	uint8 digest[CRYPTO_SHA256_LEN];
 
 	memcpy(row, shared->row, sizeof(shared->row));
@@ -246,8 +278,7 @@ FillEvent(const Event *event, Shared *shared, pg_uuid_t *id, NullableDatum *row)
 	row[WORKSPACE_ID] = ArgUuid(event->workspace_id);
 	row[ID] = ArgUuid(id);
 	row[RESOURCE_TYPE] = ArgText(event->resource_type);
-	row[RESOURCE_ID] = ArgText(event->resource_id == NULL ? event->resource_key
-														  : UuidText(event->resource_id));
+	row[RESOURCE_ID] = ArgText(key);
 	row[RESOURCE_NAME] = ArgText(event->resource_name);
 	row[ACTION] = ArgText(event->action);
 	row[DESCRIPTION] = ArgText(event->description);
@@ -255,35 +286,11 @@ FillEvent(const Event *event, Shared *shared, pg_uuid_t *id, NullableDatum *row)
 						? ArgNull()
 						: ArgDatum(DirectFunctionCall1(jsonb_in, CStringGetDatum(event->metadata)));
 	row[LINK_ID] = ArgUuid(EventChainLink(event->workspace_id));
+	row[IMAGE_OF] = event->has_image ? ArgDatum(Int64GetDatum(EventResourceNumber(key)))
+									 : ArgNull();
 	EventDigest(shared, row, digest);
 	row[DIGEST] = ArgBytes(digest, CRYPTO_SHA256_LEN);
 	EventChainAdd(event->workspace_id, digest);
-}
-
-/* Where those with values of a row are found. */
-static void
-NoteImages(const Event *events, pg_uuid_t *ids, int n)
-{
-	NullableDatum *rows = palloc(sizeof(NullableDatum) * n * IMAGE_COLUMNS);
-	int count = 0;
-
-	for (int i = 0; i < n; i++)
-	{
-		NullableDatum *row = rows + count * IMAGE_COLUMNS;
-		const char *key;
-
-		if (!events[i].has_image)
-			continue;
-		key = events[i].resource_id == NULL ? events[i].resource_key
-											: UuidText(events[i].resource_id);
-		row[0] = ArgUuid(events[i].workspace_id);
-		row[1] = ArgDatum(Int64GetDatum(
-			(int64) hash_bytes_extended((const unsigned char *) key, strlen(key), 0)));
-		row[2] = ArgUuid(&ids[i]);
-		count++;
-	}
-	if (count > 0)
-		InsertRows(&event_images, rows, count);
 }
 
 /* Events of one actor, in their order. */
@@ -302,7 +309,6 @@ EventWriteMany(const Event *events, int n)
 	for (int i = 0; i < n; i++)
 		FillEvent(&events[i], &shared, &ids[i], rows + i * EVENT_COLUMNS);
 	InsertRows(&events_table, rows, n);
-	NoteImages(events, ids, n);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(memory);
 }

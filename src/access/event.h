@@ -32,6 +32,7 @@ typedef struct Event
 
 extern void EventWrite(const Event *event);
 extern void EventWriteMany(const Event *events, int n);
+extern int64 EventResourceNumber(const char *key);
 extern char *EventChange(const char *column, const char *old, const char *new);
 
 #endif /* ACCOUNT_EVENT_H */

@@ -128,6 +128,14 @@ LookupNext(LookupScan *scan)
 	return index_getnext_slot(scan->scan, scan->direction, scan->slot) ? scan->slot : NULL;
 }
 
+/* The first row that matches other keys, by the same snapshot. */
+TupleTableSlot *
+LookupAgain(LookupScan *scan, ScanKey keys, int nkeys)
+{
+	index_rescan(scan->scan, keys, nkeys, NULL, 0);
+	return LookupNext(scan);
+}
+
 /* Keeps the locks to the end of the transaction, as every statement does. */
 void
 LookupEnd(LookupScan *scan)

@@ -69,6 +69,7 @@ extern void LookupInit(void);
 extern TupleTableSlot *LookupBegin(LookupScan *scan, Lookup *lookup, ScanKey keys, int nkeys,
 								   bool is_latest);
 extern TupleTableSlot *LookupNext(LookupScan *scan);
+extern TupleTableSlot *LookupAgain(LookupScan *scan, ScanKey keys, int nkeys);
 extern void LookupEnd(LookupScan *scan);
 extern void LookupSnapshot(void);
 extern bool LookupRow(Lookup *lookup, ScanKey keys, int nkeys, Row *row);

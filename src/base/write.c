@@ -339,3 +339,21 @@ UpdateRow(Table *table, ItemPointer tid, const NullableDatum *row)
 	ExecDropSingleTupleTableSlot(slot);
 	CloseTarget(&target);
 }
+
+/*
+ * Deletes the version of a row that was read; false, at once, when somebody holds
+ * the row, this transaction too, or has changed it since.
+ */
+bool
+DeleteRow(Table *table, ItemPointer tid)
+{
+	Target target;
+	TM_FailureData failure;
+	TM_Result result;
+
+	OpenTarget(&target, table);
+	result = table_tuple_delete(target.rel, tid, GetCurrentCommandId(true), InvalidSnapshot,
+								InvalidSnapshot, false, &failure, false);
+	CloseTarget(&target);
+	return result == TM_Ok;
+}

@@ -37,5 +37,6 @@ extern void WriteInit(void);
 extern void InsertRows(Table *table, const NullableDatum *rows, int nrows);
 extern ItemPointerData InsertRow(Table *table, const NullableDatum *row);
 extern void UpdateRow(Table *table, ItemPointer tid, const NullableDatum *row);
+extern bool DeleteRow(Table *table, ItemPointer tid);
 
 #endif /* ACCOUNT_WRITE_H */

@@ -8,6 +8,7 @@
 
 #include "access/tupconvert.h"
 #include "executor/executor.h"
+#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -113,12 +114,44 @@ BatchTableOf(Batch *batch, Oid relid)
 	return table;
 }
 
+/* Whether the row refers to what the last one referred to. */
+static bool
+IsLast(const LastKey *last, const ShapeParent *parent, TupleTableSlot *slot)
+{
+	Form_pg_attribute att;
+	bool isnull;
+	Datum value;
+
+	if (last->parent != parent)
+		return false;
+	att = TupleDescAttr(slot->tts_tupleDescriptor, parent->key.columns[0] - 1);
+	value = slot_getattr(slot, att->attnum, &isnull);
+	return !isnull && datum_image_eq(value, last->value, att->attbyval, att->attlen);
+}
+
+static void
+KeepLast(LastKey *last, const ShapeParent *parent, TupleTableSlot *slot, int item)
+{
+	Form_pg_attribute att = TupleDescAttr(slot->tts_tupleDescriptor, parent->key.columns[0] - 1);
+	bool isnull;
+
+	if (parent->key.ncolumns > 1 || att->attlen < 0 || att->attlen > UUID_LEN)
+		return;
+	last->parent = parent;
+	last->item = item;
+	last->value = slot_getattr(slot, att->attnum, &isnull);
+	if (!att->attbyval)
+		last->value = PointerGetDatum(
+			memcpy(&last->bytes, DatumGetPointer(last->value), att->attlen));
+}
+
 /* The item of the row that a foreign key refers to. */
 static int
-ItemByKey(const BatchTable *table, const ShapeParent *parent, TupleTableSlot *slot)
+ItemByKey(LastKey *last, const BatchTable *table, const ShapeParent *parent, TupleTableSlot *slot)
 {
 	ListCell *cell;
 	KeyHash hash;
+	int item = UNKNOWN;
 
 	foreach (cell, table->shape->keys)
 	{
@@ -132,24 +165,32 @@ ItemByKey(const BatchTable *table, const ShapeParent *parent, TupleTableSlot *sl
 			return UNKNOWN;
 		entry = keys_lookup(table->items[foreach_current_index(cell)], hash);
 		if (entry != NULL)
-			return entry->item;
-		return table->shape->is_resource ? UNKNOWN : table->usual_item;
+			item = entry->item;
+		else if (!table->shape->is_resource)
+			item = table->usual_item;
+		if (item != UNKNOWN)
+			KeepLast(last, parent, slot, item);
+		return item;
 	}
 	return UNKNOWN;
 }
 
 /* The item this row went with. */
 int
-BatchItemAbove(const Batch *batch, const Shape *shape, TupleTableSlot *slot)
+BatchItemAbove(Batch *batch, const Shape *shape, TupleTableSlot *slot)
 {
 	ListCell *cell;
 
 	foreach (cell, shape->parents)
 	{
 		const ShapeParent *parent = lfirst(cell);
-		BatchTable *table = FindTable(batch, parent->relid);
-		int item = table == NULL ? UNKNOWN : ItemByKey(table, parent, slot);
+		BatchTable *table;
+		int item;
 
+		if (IsLast(&batch->last, parent, slot))
+			return batch->last.item;
+		table = FindTable(batch, parent->relid);
+		item = table == NULL ? UNKNOWN : ItemByKey(&batch->last, table, parent, slot);
 		if (item != UNKNOWN)
 			return item;
 	}
@@ -158,7 +199,7 @@ BatchItemAbove(const Batch *batch, const Shape *shape, TupleTableSlot *slot)
 
 /* Remembers where rows that refer to this one belong. */
 void
-BatchNoteItem(BatchTable *table, TupleTableSlot *slot, int item)
+BatchNoteItem(Batch *batch, BatchTable *table, TupleTableSlot *slot, int item)
 {
 	ListCell *cell;
 
@@ -166,6 +207,7 @@ BatchNoteItem(BatchTable *table, TupleTableSlot *slot, int item)
 		table->usual_item = item;
 	if (item == table->usual_item && !table->shape->is_resource)
 		return;
+	batch->last.parent = NULL;
 	foreach (cell, table->shape->keys)
 	{
 		KeyHash hash;

@@ -32,6 +32,15 @@ typedef struct BatchTable
 	List *conversions;
 } BatchTable;
 
+/* The key that the last row referred by, if it is short: mostly the next one's too. */
+typedef struct LastKey
+{
+	const ShapeParent *parent; /* NULL: none is kept */
+	Datum value;
+	pg_uuid_t bytes; /* where value is unless it is passed by value */
+	int item;
+} LastKey;
+
 typedef struct Batch
 {
 	struct Batch *outer;
@@ -42,6 +51,7 @@ typedef struct Batch
 	TrashWriter writer;
 	Tallies tallies;
 	List *tables;
+	LastKey last;
 	/* the last that were asked for */
 	pg_uuid_t workspace_id;
 	bool is_workspace;
@@ -50,8 +60,8 @@ typedef struct Batch
 
 extern Batch *BatchOf(MemoryContext query);
 extern BatchTable *BatchTableOf(Batch *batch, Oid relid);
-extern int BatchItemAbove(const Batch *batch, const Shape *shape, TupleTableSlot *slot);
-extern void BatchNoteItem(BatchTable *table, TupleTableSlot *slot, int item);
+extern int BatchItemAbove(Batch *batch, const Shape *shape, TupleTableSlot *slot);
+extern void BatchNoteItem(Batch *batch, BatchTable *table, TupleTableSlot *slot, int item);
 extern TupleTableSlot *BatchRow(Batch *batch, BatchTable *table, Relation relation,
 								TupleTableSlot *slot);
 

@@ -97,16 +97,6 @@ WriteLayoutOnce(BatchTable *table)
 	table->is_layout_written = true;
 }
 
-static void
-WriteImage(BatchTable *table, StringInfo to, TupleTableSlot *slot)
-{
-	int level = table->shape->layout->has_text ? ImagePin() : 0;
-
-	ImageWrite(to, table->shape->layout, slot);
-	if (table->shape->layout->has_text)
-		ImageUnpin(level);
-}
-
 /* A cascade may take rows of other workspaces: their bytes are no storage of the one whose trash it is. */
 static bool
 IsOf(const Shape *shape, TupleTableSlot *slot, const pg_uuid_t *workspace_id)
@@ -126,6 +116,7 @@ CaptureItem(Batch *batch, BatchTable *table, TupleTableSlot *slot, int above,
 	MemoryContext old = MemoryContextSwitchTo(writer->pending);
 	TrashRow row = {.shape = shape, .is_root = above < 0};
 	StringInfoData data;
+	int level = ImagePin(!shape->layout->is_steady);
 
 	UuidNew(&row.id);
 	row.workspace_id = above < 0 ? *workspace_id : writer->items[above].workspace_id;
@@ -137,7 +128,8 @@ CaptureItem(Batch *batch, BatchTable *table, TupleTableSlot *slot, int above,
 	row.size = IsOf(shape, slot, &row.workspace_id) ? ShapeSize(shape, slot) : 0;
 	initStringInfo(&data);
 	appendStringInfoSpaces(&data, VARHDRSZ);
-	WriteImage(table, &data, slot);
+	ImageWrite(&data, shape->layout, slot);
+	ImageUnpin(level);
 	SET_VARSIZE(data.data, data.len);
 	row.data = (bytea *) data.data;
 	WriteLayoutOnce(table);
@@ -156,12 +148,16 @@ static void
 CaptureRow(Batch *batch, BatchTable *table, TupleTableSlot *slot, int item)
 {
 	TrashChunk *chunk = &table->chunk;
+	Layout *layout = table->shape->layout;
+	int level;
 
 	if (chunk->item != item)
 		TrashWriteChunk(&batch->writer, table->shape, chunk);
 	chunk->item = item;
 	WriteLayoutOnce(table);
-	WriteImage(table, &chunk->data, slot);
+	level = ImagePin(layout->has_text);
+	ImageWrite(&chunk->data, layout, slot);
+	ImageUnpin(level);
 	chunk->row_count++;
 	if (chunk->data.len >= TRASH_CHUNK_BYTES)
 		TrashWriteChunk(&batch->writer, table->shape, chunk);
@@ -187,7 +183,8 @@ Uncount(Batch *batch, const Shape *shape, TupleTableSlot *slot, bool is_kept)
 	const pg_uuid_t *workspace_id = ShapeWorkspace(shape, slot);
 
 	if (workspace_id != NULL)
-		UsageNote(&batch->tallies, shape, workspace_id, -1, is_kept ? 0 : -ShapeSize(shape, slot));
+		UsageNote(&batch->tallies, workspace_id, shape->limit, shape->category, -1,
+				  is_kept ? 0 : -ShapeSize(shape, slot));
 }
 
 static void
@@ -217,7 +214,7 @@ Capture(Batch *batch, BatchTable *table, TupleTableSlot *slot)
 	else
 		item = FORGOTTEN;
 	if (table->shape->keys != NIL)
-		BatchNoteItem(table, slot, item);
+		BatchNoteItem(batch, table, slot, item);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(batch->row);
 }

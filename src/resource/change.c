@@ -156,7 +156,8 @@ Inserted(Change *change, TupleTableSlot *row)
 
 	if (workspace_id == NULL)
 		return;
-	UsageNote(&change->tallies, shape, workspace_id, 1, ShapeSize(shape, row));
+	UsageNote(&change->tallies, workspace_id, shape->limit, shape->category, 1,
+			  ShapeSize(shape, row));
 	if (WatchWants(change->watch))
 		WatchNote(change->watch, workspace_id, ShapeResourceId(shape, row), ShapeName(shape, row),
 				  NULL);
@@ -177,14 +178,16 @@ Updated(Change *change, TupleTableSlot *old, TupleTableSlot *new)
 		int64 grown = ShapeSize(shape, new) - ShapeSize(shape, old);
 
 		if (grown != 0)
-			UsageNote(&change->tallies, shape, to, 0, grown);
+			UsageNote(&change->tallies, to, shape->limit, shape->category, 0, grown);
 	}
 	else
 	{
 		if (from != NULL)
-			UsageNote(&change->tallies, shape, from, -1, -ShapeSize(shape, old));
+			UsageNote(&change->tallies, from, shape->limit, shape->category, -1,
+					  -ShapeSize(shape, old));
 		if (to != NULL)
-			UsageNote(&change->tallies, shape, to, 1, ShapeSize(shape, new));
+			UsageNote(&change->tallies, to, shape->limit, shape->category, 1,
+					  ShapeSize(shape, new));
 	}
 	if (to == NULL)
 		return;
@@ -377,7 +380,7 @@ account_resource_changed(PG_FUNCTION_ARGS)
 	shape = ShapeOf(RelationGetRelid(trigger->tg_relation));
 	if (!shape->is_resource)
 		PG_RETURN_POINTER(NULL);
-	pin = ImagePin();
+	pin = ImagePin(!shape->layout->is_steady);
 	if (TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
 		ChangeRow(query, shape, trigger);
 	else

@@ -33,14 +33,18 @@
 #define LAYOUT_BYTE_ORDER 'L'
 #endif
 
-/* Types of which stored bytes hold no object id and mean the same everywhere. */
+/* Types of which stored bytes hold no object id and mean the same everywhere, */
 static const Oid raw_types[] = {
-	BOOLOID,	CHAROID,	 INT2OID,	  INT4OID,		INT8OID,		FLOAT4OID, FLOAT8OID,
-	UUIDOID,	DATEOID,	 TIMEOID,	  TIMESTAMPOID, TIMESTAMPTZOID, TIMETZOID, INTERVALOID,
-	CASHOID,	TEXTOID,	 VARCHAROID,  BPCHAROID,	NAMEOID,		BYTEAOID,  JSONOID,
-	XMLOID,		NUMERICOID,	 JSONBOID,	  BITOID,		VARBITOID,		INETOID,   CIDROID,
-	MACADDROID, MACADDR8OID, POINTOID,	  LSEGOID,		PATHOID,		BOXOID,	   POLYGONOID,
-	LINEOID,	CIRCLEOID,	 TSVECTOROID, TSQUERYOID,	PG_LSNOID,
+	FLOAT4OID, FLOAT8OID,	DATEOID,	TIMEOID,  TIMESTAMPOID, TIMESTAMPTZOID,
+	TIMETZOID, INTERVALOID, CASHOID,	BYTEAOID, POINTOID,		LSEGOID,
+	PATHOID,   BOXOID,		POLYGONOID, LINEOID,  CIRCLEOID,
+};
+
+/* and those of them of which text also is the same under all settings. */
+static const Oid steady_types[] = {
+	BOOLOID,   CHAROID, INT2OID,	INT4OID,	 INT8OID,	  UUIDOID,	  TEXTOID,	 VARCHAROID,
+	BPCHAROID, NAMEOID, JSONOID,	XMLOID,		 NUMERICOID,  JSONBOID,	  BITOID,	 VARBITOID,
+	INETOID,   CIDROID, MACADDROID, MACADDR8OID, TSVECTOROID, TSQUERYOID, PG_LSNOID,
 };
 
 /* What text output and input depend on. */
@@ -56,13 +60,15 @@ static const char *const pinned[][2] = {
 	{"search_path", "pg_catalog, pg_temp"},
 };
 
+#define UNPINNED 0 /* in place of a level of settings */
+
 /* Until ImageUnpin(), text is the same whatever the session's settings. */
 int
-ImagePin(void)
+ImagePin(bool is_needed)
 {
-	int level = NewGUCNestLevel();
+	int level = is_needed ? NewGUCNestLevel() : UNPINNED;
 
-	for (size_t i = 0; i < lengthof(pinned); i++)
+	for (size_t i = 0; is_needed && i < lengthof(pinned); i++)
 		if (strcmp(GetConfigOption(pinned[i][0], false, false), pinned[i][1]) != 0)
 			(void) set_config_option(pinned[i][0], pinned[i][1], PGC_USERSET, PGC_S_SESSION,
 									 GUC_ACTION_SAVE, true, 0, false);
@@ -72,16 +78,23 @@ ImagePin(void)
 void
 ImageUnpin(int level)
 {
-	AtEOXact_GUC(true, level);
+	if (level != UNPINNED)
+		AtEOXact_GUC(true, level);
 }
 
 static bool
-IsRaw(Oid type)
+IsAmong(Oid type, const Oid *types, size_t n)
 {
-	for (size_t i = 0; i < lengthof(raw_types); i++)
-		if (raw_types[i] == type)
+	for (size_t i = 0; i < n; i++)
+		if (types[i] == type)
 			return true;
 	return false;
+}
+
+static bool
+IsSteady(Oid type)
+{
+	return IsAmong(type, steady_types, lengthof(steady_types)) || type_is_enum(type);
 }
 
 static void
@@ -92,11 +105,21 @@ WriteLength(StringInfo to, uint32 length)
 	appendStringInfoCharMacro(to, (char) length);
 }
 
+/* appendBinaryStringInfo() that has no call for the few bytes that fit. */
+static inline void
+Append(StringInfo to, const void *bytes, int length)
+{
+	if (length >= to->maxlen - to->len)
+		enlargeStringInfo(to, length);
+	memcpy(to->data + to->len, bytes, length);
+	to->len += length;
+}
+
 static void
 WriteBytes(StringInfo to, const void *bytes, uint32 length)
 {
 	WriteLength(to, length);
-	appendBinaryStringInfo(to, bytes, (int) length);
+	Append(to, bytes, (int) length);
 }
 
 static void
@@ -146,7 +169,8 @@ static void
 StoredType(LayoutColumn *column)
 {
 	column->type = getBaseTypeAndTypmod(column->type, &column->typmod);
-	column->is_raw = IsRaw(column->type);
+	column->is_raw = IsAmong(column->type, steady_types, lengthof(steady_types)) ||
+					 IsAmong(column->type, raw_types, lengthof(raw_types));
 	get_typlenbyval(column->type, &column->len, &column->byval);
 }
 
@@ -194,6 +218,7 @@ LayoutMake(Oid relid, TupleDesc desc)
 	uint8 digest[CRYPTO_SHA256_LEN];
 
 	layout->relid = relid;
+	layout->is_steady = true;
 	layout->columns = palloc0(sizeof(LayoutColumn) * Max(desc->natts, 1));
 	layout->out = palloc0(sizeof(FmgrInfo) * Max(desc->natts, 1));
 	for (int i = 0; i < desc->natts; i++)
@@ -211,9 +236,10 @@ LayoutMake(Oid relid, TupleDesc desc)
 		column->name = pstrdup(NameStr(att->attname));
 		column->declared = LayoutDeclared(att);
 		StoredType(column);
+		layout->is_steady = layout->is_steady && IsSteady(column->type);
 		if (!column->is_raw)
 		{
-			layout->has_text = true;
+			layout->has_text = layout->has_text || !IsSteady(column->type);
 			getTypeOutputInfo(att->atttypid, &out, &is_varlena);
 			fmgr_info_cxt(out, &layout->out[layout->ncolumns], CurrentMemoryContext);
 		}
@@ -291,7 +317,7 @@ FindColumn(const Layout *layout, const LayoutColumn *column, Oid relid, TupleDes
 }
 
 static void
-MatchColumn(const LayoutColumn *column, Form_pg_attribute att, ImageTarget *target)
+MatchColumn(Layout *layout, const LayoutColumn *column, Form_pg_attribute att, ImageTarget *target)
 {
 	int32 typmod = att->atttypmod;
 	Oid base = getBaseTypeAndTypmod(att->atttypid, &typmod);
@@ -303,6 +329,8 @@ MatchColumn(const LayoutColumn *column, Form_pg_attribute att, ImageTarget *targ
 	if (column->is_raw && base == column->type)
 		return;
 	target->is_converted = true;
+	if (!IsSteady(base) || (column->is_raw && !IsSteady(column->type)))
+		layout->has_text = true;
 	target->in_type = att->atttypid;
 	target->in_typmod = att->atttypmod;
 	getTypeInputInfo(att->atttypid, &function, &target->in_param);
@@ -316,7 +344,7 @@ MatchColumn(const LayoutColumn *column, Form_pg_attribute att, ImageTarget *targ
 
 /* For each stored column, its place in the table as it is now. */
 ImageTarget *
-LayoutMatch(const Layout *layout, Oid relid, TupleDesc desc)
+LayoutMatch(Layout *layout, Oid relid, TupleDesc desc)
 {
 	ImageTarget *targets = palloc0(sizeof(ImageTarget) * Max(layout->ncolumns, 1));
 
@@ -325,7 +353,7 @@ LayoutMatch(const Layout *layout, Oid relid, TupleDesc desc)
 		Form_pg_attribute att = FindColumn(layout, &layout->columns[i], relid, desc);
 
 		if (att != NULL)
-			MatchColumn(&layout->columns[i], att, &targets[i]);
+			MatchColumn(layout, &layout->columns[i], att, &targets[i]);
 	}
 	return targets;
 }
@@ -374,10 +402,10 @@ WriteRaw(StringInfo to, const LayoutColumn *column, Datum value)
 		char bytes[sizeof(Datum)];
 
 		store_att_byval(bytes, value, column->len);
-		appendBinaryStringInfo(to, bytes, column->len);
+		Append(to, bytes, column->len);
 	}
 	else
-		appendBinaryStringInfo(to, DatumGetPointer(value), column->len);
+		Append(to, DatumGetPointer(value), column->len);
 }
 
 /* Appends the row in slot.  With has_text the caller has pinned the settings. */

@@ -33,7 +33,8 @@ typedef struct Layout
 	bytea *bytes;
 	int ncolumns;
 	LayoutColumn *columns;
-	bool has_text;
+	bool has_text;	/* some values are kept as, or turn into, text that settings change */
+	bool is_steady; /* no setting changes the text of any value */
 	FmgrInfo *out;
 	const char *reading; /* the column that ImageRead() is at */
 } Layout;
@@ -61,10 +62,10 @@ ImageIsKept(const ImageTarget *target)
 extern Layout *LayoutMake(Oid relid, TupleDesc desc);
 extern char *LayoutDeclared(Form_pg_attribute att);
 extern Layout *LayoutRead(const bytea *bytes);
-extern ImageTarget *LayoutMatch(const Layout *layout, Oid relid, TupleDesc desc);
+extern ImageTarget *LayoutMatch(Layout *layout, Oid relid, TupleDesc desc);
 extern TupleDesc LayoutDesc(const Layout *layout, const ImageTarget *targets, TupleDesc table);
 
-extern int ImagePin(void);
+extern int ImagePin(bool is_needed);
 extern void ImageUnpin(int level);
 extern void ImageWrite(StringInfo to, Layout *layout, TupleTableSlot *slot);
 extern void ImageRead(StringInfo from, Layout *layout, ImageTarget *targets, Datum *values,

@@ -163,10 +163,9 @@ DestinationRead(Destination *d, StringInfo from)
 	row.nulls = palloc(sizeof(bool) * Max(d->desc->natts, 1));
 	GetUserIdAndSecContext(&userid, &sec_context);
 	SetUserIdAndSecContext(d->owner, sec_context | SECURITY_LOCAL_USERID_CHANGE);
-	level = d->layout->has_text ? ImagePin() : 0;
+	level = ImagePin(d->layout->has_text);
 	ImageRead(from, d->layout, d->targets, row.values, row.nulls);
-	if (d->layout->has_text)
-		ImageUnpin(level);
+	ImageUnpin(level);
 	SetUserIdAndSecContext(userid, sec_context);
 	return row;
 }

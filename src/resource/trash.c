@@ -24,35 +24,11 @@
 #include "base/errors.h"
 #include "base/query.h"
 #include "base/uuid.h"
-#include "base/write.h"
 #include "resource/trash.h"
-
-/* The columns of account_data.trash_items. */
-enum
-{
-	ITEM_WORKSPACE_ID,
-	ITEM_ID,
-	ITEM_ROOT_ID,
-	ITEM_PARENT_ID,
-	ITEM_RELATION,
-	ITEM_KIND,
-	ITEM_CATEGORY,
-	ITEM_RESOURCE_ID,
-	ITEM_NAME,
-	ITEM_SIZE_BYTES,
-	ITEM_DELETED_AT,
-	ITEM_DELETED_BY,
-	ITEM_EXPIRES_AT,
-	ITEM_CHILDREN,
-	ITEM_CHILD_BYTES,
-	ITEM_LAYOUT_ID,
-	ITEM_DATA,
-	ITEM_COLUMNS
-};
 
 static int account_trash_retention; /* seconds */
 
-static Table trash_items = {.name = "trash_items", .ncolumns = ITEM_COLUMNS};
+Table trash_items = {.name = "trash_items", .ncolumns = ITEM_COLUMNS};
 static Table trash_chunks = {.name = "trash_chunks", .ncolumns = 7};
 
 static Statement insert_layout = {

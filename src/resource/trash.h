@@ -11,7 +11,33 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "base/write.h"
 #include "resource/shape.h"
+
+/* The columns of account_data.trash_items. */
+enum
+{
+	ITEM_WORKSPACE_ID,
+	ITEM_ID,
+	ITEM_ROOT_ID,
+	ITEM_PARENT_ID,
+	ITEM_RELATION,
+	ITEM_KIND,
+	ITEM_CATEGORY,
+	ITEM_RESOURCE_ID,
+	ITEM_NAME,
+	ITEM_SIZE_BYTES,
+	ITEM_DELETED_AT,
+	ITEM_DELETED_BY,
+	ITEM_EXPIRES_AT,
+	ITEM_CHILDREN,
+	ITEM_CHILD_BYTES,
+	ITEM_LAYOUT_ID,
+	ITEM_DATA,
+	ITEM_COLUMNS
+};
+
+extern Table trash_items;
 
 /* An item that other rows may hang on. */
 typedef struct TrashItem

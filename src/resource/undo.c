@@ -27,10 +27,8 @@
 static Statement find_event = {
 	.types = "uuid, uuid",
 	.by_index = true,
-	.sql = "SELECT resource_type, resource_id, at, action, EXISTS ("
-		   "  SELECT FROM account_data.event_images g WHERE g.workspace_id = $1"
-		   "   AND g.resource_hash = hashtextextended(e.resource_id, 0) AND g.event_id = $2)"
-		   " FROM account_data.events e WHERE workspace_id = $1 AND id = $2 FOR UPDATE",
+	.sql = "SELECT resource_type, resource_id, at, action, image_of IS NOT NULL"
+		   " FROM account_data.events WHERE workspace_id = $1 AND id = $2 FOR UPDATE",
 };
 
 static Statement note_undone = {
@@ -212,7 +210,7 @@ UndoResource(Oid relid, const char *resource_id, const pg_uuid_t *workspace_id, 
 	StringInfoData key;
 	StringInfoData sql;
 	char *changed;
-	int level = ImagePin();
+	int level = ImagePin(true);
 
 	initStringInfo(&key);
 	initStringInfo(&sql);

@@ -41,15 +41,16 @@ static Statement take_usage = {
 
 /* Remembers a change until UsageWrite(). */
 void
-UsageNote(Tallies *tallies, const Shape *shape, const pg_uuid_t *workspace_id, int64 rows,
-		  int64 bytes)
+UsageNote(Tallies *tallies, const pg_uuid_t *workspace_id, const char *limit, const char *category,
+		  int64 rows, int64 bytes)
 {
 	Tally *tally;
 
 	for (int i = tallies->count - 1; i >= 0; i--)
 	{
 		tally = &tallies->list[i];
-		if (tally->shape == shape && UuidEqual(&tally->workspace_id, workspace_id))
+		if (tally->limit == limit && tally->category == category &&
+			UuidEqual(&tally->workspace_id, workspace_id))
 		{
 			tally->rows += rows;
 			tally->bytes += bytes;
@@ -68,7 +69,8 @@ UsageNote(Tallies *tallies, const Shape *shape, const pg_uuid_t *workspace_id, i
 	}
 	tally = &tallies->list[tallies->count++];
 	tally->workspace_id = *workspace_id;
-	tally->shape = shape;
+	tally->limit = limit;
+	tally->category = category;
 	tally->rows = rows;
 	tally->bytes = bytes;
 }
@@ -104,11 +106,14 @@ CompareTallies(const void *a, const void *b)
 	const Tally *y = b;
 	int order = memcmp(&x->workspace_id, &y->workspace_id, UUID_LEN);
 
-	return order != 0 ? order
-					  : (x->shape->relid > y->shape->relid) - (x->shape->relid < y->shape->relid);
+	if (order == 0)
+		order = strcmp(x->category, y->category);
+	if (order == 0)
+		order = strcmp(x->limit == NULL ? "" : x->limit, y->limit == NULL ? "" : y->limit);
+	return order;
 }
 
-/* One tally for each workspace and resource, in the order of workspaces. */
+/* One tally for each workspace and kind of resource, in the order of workspaces. */
 void
 UsageSum(Tallies *tallies)
 {
@@ -141,8 +146,7 @@ UsageWrite(Tallies *tallies)
 	{
 		const Tally *tally = &tallies->list[i];
 
-		UsageAdd(&tally->workspace_id, tally->shape->limit, tally->shape->category, tally->rows,
-				 tally->bytes);
+		UsageAdd(&tally->workspace_id, tally->limit, tally->category, tally->rows, tally->bytes);
 	}
 	tallies->count = 0;
 }

@@ -11,11 +11,12 @@
 
 #include "resource/shape.h"
 
-/* What one statement changed for one workspace and resource. */
+/* What one statement changed for one workspace and kind of resource; the names outlive it. */
 typedef struct Tally
 {
 	pg_uuid_t workspace_id;
-	const Shape *shape;
+	const char *limit; /* NULL: its rows do not count */
+	const char *category;
 	int64 rows;
 	int64 bytes;
 } Tally;
@@ -28,8 +29,8 @@ typedef struct Tallies
 	int max;
 } Tallies;
 
-extern void UsageNote(Tallies *tallies, const Shape *shape, const pg_uuid_t *workspace_id,
-					  int64 rows, int64 bytes);
+extern void UsageNote(Tallies *tallies, const pg_uuid_t *workspace_id, const char *limit,
+					  const char *category, int64 rows, int64 bytes);
 extern void UsageSum(Tallies *tallies);
 extern void UsageWrite(Tallies *tallies);
 extern void UsageAdd(const pg_uuid_t *workspace_id, const char *name, const char *category,

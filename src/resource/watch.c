@@ -68,7 +68,7 @@ WatchNote(Watch *watch, const pg_uuid_t *workspace_id, const char *resource_id, 
 
 	if (!WatchWants(watch))
 	{
-		UsageNote(&watch->rest, watch->shape, workspace_id, 1, 0);
+		UsageNote(&watch->rest, workspace_id, watch->shape->limit, watch->shape->category, 1, 0);
 		return;
 	}
 	old = MemoryContextSwitchTo(watch->memory);

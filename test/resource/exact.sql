@@ -66,14 +66,27 @@ SET LOCAL extra_float_digits = -10;
 SET LOCAL timezone = 'Asia/Kathmandu';
 SET LOCAL bytea_output = 'escape';
 SET LOCAL xmloption = 'document';
+SET LOCAL array_nulls = off;
 DELETE FROM exact;
 SET LOCAL datestyle = 'German';
 SET LOCAL intervalstyle = 'iso_8601';
 SET LOCAL timezone = 'America/New_York';
 SELECT account.restore(id) FROM account.trash;
-RESET datestyle; RESET intervalstyle; RESET timezone; RESET extra_float_digits; RESET bytea_output; RESET xmloption;
+RESET datestyle; RESET intervalstyle; RESET timezone; RESET extra_float_digits; RESET bytea_output; RESET xmloption; RESET array_nulls;
 SELECT set_eq('TABLE images', 'TABLE were', 'every row is what it was, bit by bit, whatever the settings');
 SELECT lives_ok($$INSERT INTO exact (workspace_id, name) SELECT workspace_id, 'next' FROM exact LIMIT 1$$, 'sequences go on');
+
+-- keys are named alike whatever the settings
+CREATE TABLE days (day date PRIMARY KEY, workspace_id uuid NOT NULL, at timestamptz);
+SELECT account.register_resource('days', 'day', name_column => 'at');
+SET LOCAL datestyle = 'SQL, DMY';
+INSERT INTO days VALUES ('01/02/2020', :'workspace', '01/02/2020 12:00+00');
+SET LOCAL datestyle = 'German';
+DELETE FROM days;
+RESET datestyle;
+SELECT results_eq($$SELECT action, resource_id, resource_name FROM account_data.events WHERE resource_type = 'day' ORDER BY id$$,
+    $$VALUES ('created', '2020-02-01', '2020-02-01 12:00:00+00'), ('trashed', '2020-02-01', '2020-02-01 12:00:00+00')$$, 'an event names the row as the others do');
+SELECT results_eq($$SELECT resource_id, name FROM account.trash WHERE kind = 'day'$$, $$VALUES ('2020-02-01', '2020-02-01 12:00:00+00')$$, 'and so does the trash');
 
 -- a table that changed meanwhile
 CREATE TABLE changing (id int PRIMARY KEY, workspace_id uuid, name text, kept int, renamed int, dropped text, widened int, narrowed text);

@@ -52,8 +52,24 @@ SELECT is(account.purge_expired(), 0::bigint, 'purge_expired');
 SELECT isnt_empty($$SELECT FROM images WHERE what = 'project b' AND NOT is_redacted$$, 'leaves what has not expired');
 UPDATE account_data.trash_items SET expires_at = now() - interval '1 second';
 SELECT is(account.purge_expired(), 3::bigint, 'and purges what has');
-SELECT is((SELECT count(*) FROM account_data.event_images), 0::bigint, 'nothing is kept to find what is redacted');
+SELECT is((SELECT count(*) FROM account_data.events WHERE image_of IS NOT NULL), 0::bigint, 'nothing is kept to find what is redacted');
 SELECT set_eq('SELECT what FROM images WHERE NOT is_redacted', '{model x1,training a}'::text[], 'and redacts it');
+
+-- keys that are numbers, and UUIDs of which one half is the same
+CREATE TABLE runs (id bigint PRIMARY KEY, workspace_id uuid NOT NULL, name text NOT NULL);
+CREATE TABLE files (id uuid PRIMARY KEY, workspace_id uuid NOT NULL, name text NOT NULL);
+SELECT account.register_resource('runs', 'run'), account.register_resource('files', 'file');
+INSERT INTO runs SELECT n, account.current_workspace_id(), 'r' FROM unnest('{-7,7,9223372036854775807}'::bigint[]) n;
+INSERT INTO files SELECT ('0198f0a4-1111-7000-8000-00000000000' || n)::uuid, account.current_workspace_id(), 'f' FROM generate_series(1, 2) n;
+UPDATE runs SET name = 'jane';
+UPDATE files SET name = 'jane';
+SELECT is((SELECT count(DISTINCT account_data.resource_number(resource_id)) FROM account_data.events WHERE resource_type = 'run' AND image_of = account_data.resource_number(resource_id)), 3::bigint, 'integers have numbers of their own');
+SELECT is((SELECT count(DISTINCT image_of) FROM account_data.events WHERE resource_type = 'file' AND image_of = account_data.resource_number(resource_id)), 1::bigint, 'UUIDs of one time may share one');
+DELETE FROM runs WHERE id > 0;
+DELETE FROM files WHERE id = '0198f0a4-1111-7000-8000-000000000001';
+SELECT account.purge(id) FROM account.trash WHERE kind IN ('run', 'file');
+SELECT set_eq($$SELECT what FROM images WHERE is_redacted AND what ~ '^(run|file)'$$, '{run 7,run 9223372036854775807,file 0198f0a4-1111-7000-8000-000000000001}'::text[], 'what is purged is redacted by any key');
+SELECT set_eq($$SELECT what FROM images WHERE NOT is_redacted AND what ~ '^(run|file)'$$, '{run -7,file 0198f0a4-1111-7000-8000-000000000002}'::text[], 'and what is not, is not');
 
 SELECT * FROM finish();
 ROLLBACK;

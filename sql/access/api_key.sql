@@ -69,11 +69,14 @@ SELECT pg_catalog.pg_extension_config_dump('account_data.api_key_secrets', '');
 SELECT pg_catalog.pg_extension_config_dump('account_data.api_key_digests', '');
 
 -- The rule of the directory: what each row of it says. A key holds to its own
--- end, its secret's, and, unless it is the owner's, to the end of members' access.
+-- end, its secret's, and, unless it is the owner's, to the end of members' access;
+-- a person's does not where a team takes those of service accounts only.
 CREATE VIEW account_data.api_key_answers WITH (security_barrier) AS
     SELECT k.workspace_id, k.id AS api_key_id, s.id AS secret_id,
            least(k.expires_at, s.expires_at,
-                 CASE WHEN m.role = 'owner' THEN 'infinity' ELSE w.members_until END) AS valid_until,
+                 CASE WHEN m.role = 'owner' THEN 'infinity' ELSE w.members_until END,
+                 CASE WHEN k.user_id IS NOT NULL AND w.kind = 'team' AND NOT w.api_key_personal THEN '-infinity'
+                 END::timestamptz) AS valid_until,
            coalesce(m.role, a.role) AS role, w.region, k.disabled_at IS NOT NULL AS is_disabled,
            s.digest, k.user_id, k.service_account_id, k.scopes, k.allowed_ips
       FROM account_data.api_keys k
@@ -104,11 +107,16 @@ COMMENT ON TRIGGER member_guard ON account_data.members IS 'A membership is one 
 
 CREATE FUNCTION account_data.workspace_changed() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'account_workspace_changed';
-COMMENT ON FUNCTION account_data.workspace_changed() IS 'Lets all keys of a workspace follow the end of its members'' access.';
+COMMENT ON FUNCTION account_data.workspace_changed() IS 'Lets all keys of a workspace follow the end of its members'' access and whether people may have keys.';
 
 CREATE TRIGGER workspace_changed AFTER UPDATE OF members_until ON account_data.workspaces
     FOR EACH ROW EXECUTE FUNCTION account_data.workspace_changed();
 COMMENT ON TRIGGER workspace_changed ON account_data.workspaces IS 'Losing and regaining access reaches every session and key at commit.';
+
+CREATE TRIGGER key_rule_changed AFTER UPDATE OF api_key_personal ON account_data.workspaces
+    FOR EACH ROW WHEN (old.api_key_personal <> new.api_key_personal)
+    EXECUTE FUNCTION account_data.workspace_changed();
+COMMENT ON TRIGGER key_rule_changed ON account_data.workspaces IS 'Refusing keys of people, and taking them again, reaches every session and key at commit.';
 
 CREATE TRIGGER credential_deleted AFTER DELETE ON account_data.api_keys
     FOR EACH ROW EXECUTE FUNCTION account_data.credential_deleted();

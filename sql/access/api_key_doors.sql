@@ -72,6 +72,7 @@ CREATE VIEW account.api_keys WITH (security_barrier) AS
            CASE WHEN k.revoked_at IS NOT NULL THEN 'revoked'
                 WHEN k.expires_at <= statement_timestamp() THEN 'expired'
                 WHEN k.disabled_at IS NOT NULL THEN 'disabled'
+                WHEN k.user_id IS NOT NULL AND w.kind = 'team' AND NOT w.api_key_personal THEN 'refused'
                 ELSE 'active' END AS status,
            k.allowed_ips
       FROM account.acting() p
@@ -89,6 +90,7 @@ CREATE VIEW account.api_keys WITH (security_barrier) AS
 COMMENT ON VIEW account.api_keys IS 'API keys of the active workspace: your own, for admins all.';
 COMMENT ON COLUMN account.api_keys.key_id IS 'The first characters of the current secret.';
 COMMENT ON COLUMN account.api_keys.owner IS 'The username or service account the key acts as.';
+COMMENT ON COLUMN account.api_keys.status IS 'active, disabled, expired, revoked, or refused by a team that takes keys of service accounts only.';
 COMMENT ON COLUMN account.api_keys.last_used_at IS 'To the minute; null when never.';
 
 CREATE VIEW account.service_accounts WITH (security_barrier) AS

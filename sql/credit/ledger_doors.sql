@@ -108,10 +108,17 @@ CREATE VIEW account.holds WITH (security_barrier) AS
 COMMENT ON VIEW account.holds IS 'Credit that is or was reserved for work in the active workspace.';
 
 CREATE VIEW account.grants WITH (security_barrier) AS
-    SELECT g.id, g.type, g.amount_micros, g.remaining_micros, g.reserved_micros, g.priority,
-           nullif(g.expires_at, 'infinity') AS expires_at
+    SELECT g.id, g.type, g.amount_micros,
+           CASE WHEN g.expires_at > statement_timestamp() THEN g.remaining_micros
+                ELSE r.reserved_micros END AS remaining_micros,
+           r.reserved_micros, g.priority, nullif(g.expires_at, 'infinity') AS expires_at
       FROM account.acting() p
       JOIN account_data.grants g ON g.workspace_id = p.workspace_id
+     CROSS JOIN LATERAL (SELECT CASE WHEN g.reserved_micros = 0 THEN 0 ELSE (
+           SELECT coalesce(sum(m.micros), 0)::bigint
+             FROM account_data.holds h, unnest(h.grant_ids, h.grant_micros) m (id, micros)
+            WHERE h.workspace_id = g.workspace_id AND h.status = 'open'
+              AND h.expires_at > statement_timestamp() AND m.id = g.id) END AS reserved_micros) r
      WHERE account.require_principal()
-       AND NOT g.is_spent AND (g.expires_at > statement_timestamp() OR g.reserved_micros > 0);
+       AND NOT g.is_spent AND (g.expires_at > statement_timestamp() OR r.reserved_micros > 0);
 COMMENT ON VIEW account.grants IS 'Promotional credit that the active workspace still has, by parcel.';

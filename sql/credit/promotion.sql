@@ -63,12 +63,14 @@ CREATE FUNCTION account.referral_code()
 COMMENT ON FUNCTION account.referral_code() IS 'Your own code to invite friends with, made when first asked for.';
 
 CREATE VIEW account.referrals WITH (security_barrier) AS
-    SELECT c.code, c.signups,
+    SELECT c.code, coalesce(c.signups, 0) AS signups,
            count(r.qualified_at) FILTER (WHERE r.taken_back_at IS NULL) AS qualified,
            count(r.qualified_at) FILTER (WHERE r.taken_back_at IS NULL) * 10000000 AS earned_micros
       FROM account.acting() p
-      JOIN account_data.referral_codes c ON c.workspace_id = p.workspace_id
-      LEFT JOIN account_data.referrals r ON r.referrer_id = c.workspace_id
+      JOIN account_data.workspaces w ON w.id = p.workspace_id AND w.kind = 'personal'
+      LEFT JOIN account_data.referral_codes c ON c.workspace_id = w.id
+      LEFT JOIN account_data.referrals r ON r.referrer_id = w.id
      WHERE account.require_principal()
      GROUP BY c.code, c.signups;
-COMMENT ON VIEW account.referrals IS 'Your referral code, how many friends signed up with it, how many qualified and what that earned.';
+COMMENT ON VIEW account.referrals IS 'Your referral code, how many friends signed up with it, how many qualified and what that earned; one row in a personal workspace.';
+COMMENT ON COLUMN account.referrals.code IS 'Null until account.referral_code() makes it.';

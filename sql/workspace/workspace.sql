@@ -28,7 +28,7 @@ COMMENT ON COLUMN account_data.workspaces.name IS 'The display name of the perso
 COMMENT ON COLUMN account_data.workspaces.members_until IS 'When everybody but the owner loses access, because the plan no longer covers members.';
 COMMENT ON COLUMN account_data.workspaces.api_key_min_role IS 'The least role that may make API keys here.';
 COMMENT ON COLUMN account_data.workspaces.api_key_creation IS 'Whether new API keys may be made.';
-COMMENT ON COLUMN account_data.workspaces.api_key_personal IS 'Whether people may have API keys in this team, or service accounts only.';
+COMMENT ON COLUMN account_data.workspaces.api_key_personal IS 'Whether API keys of people hold in this team and may be made, or only those of service accounts.';
 COMMENT ON COLUMN account_data.workspaces.api_key_reveal IS 'Whether an API key can be shown again; if not, no ciphertext of any is kept.';
 COMMENT ON COLUMN account_data.workspaces.api_key_max_age IS 'The largest lifetime of a new API key; null means no limit.';
 

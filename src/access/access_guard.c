@@ -141,7 +141,7 @@ account_service_account_changed(PG_FUNCTION_ARGS)
 	return TriggerDone();
 }
 
-/* AFTER UPDATE OF members_until ON workspaces */
+/* AFTER UPDATE OF members_until, api_key_personal ON workspaces */
 PG_FUNCTION_INFO_V1(account_workspace_changed);
 Datum
 account_workspace_changed(PG_FUNCTION_ARGS)

@@ -173,10 +173,10 @@ CopyRow(uint64 number, NullableDatum *row, int ncolumns, MemoryContext to)
 	MemoryContextSwitchTo(from);
 }
 
-/* Runs a statement, and copies up to max_rows of its rows, one after the other. */
+/* Runs a statement, and copies its first row, or all of them to memory of their own. */
 static uint64
-Run(Statement *statement, const NullableDatum *args, NullableDatum *rows, int ncolumns,
-	int max_rows)
+Run(Statement *statement, const NullableDatum *args, NullableDatum *first, NullableDatum **all,
+	int ncolumns)
 {
 	Switch s;
 	uint64 processed;
@@ -184,8 +184,14 @@ Run(Statement *statement, const NullableDatum *args, NullableDatum *rows, int nc
 	AfterTriggerBeginQuery();
 	SwitchToOwner(&s);
 	processed = Execute(statement, args);
-	for (uint64 i = 0; i < Min(processed, (uint64) max_rows); i++)
-		CopyRow(i, rows + i * ncolumns, ncolumns, s.caller);
+	if (all != NULL)
+	{
+		*all = MemoryContextAllocHuge(s.caller, sizeof(NullableDatum) * ncolumns * processed);
+		for (uint64 i = 0; i < processed; i++)
+			CopyRow(i, *all + i * ncolumns, ncolumns, s.caller);
+	}
+	else if (first != NULL && processed > 0)
+		CopyRow(0, first, ncolumns, s.caller);
 	SwitchBack(&s);
 	AfterTriggerEndQuery(NULL);
 	return processed;
@@ -195,22 +201,21 @@ Run(Statement *statement, const NullableDatum *args, NullableDatum *rows, int nc
 uint64
 QueryRun(Statement *statement, const NullableDatum *args)
 {
-	return Run(statement, args, NULL, 0, 0);
+	return Run(statement, args, NULL, NULL, 0);
 }
 
 /* Runs a statement that gives at most one row; false when it gave none. */
 bool
 QueryRow(Statement *statement, const NullableDatum *args, NullableDatum *row, int ncolumns)
 {
-	return Run(statement, args, row, ncolumns, 1) > 0;
+	return Run(statement, args, row, NULL, ncolumns) > 0;
 }
 
-/* Runs a statement that gives few rows; returns how many of them it copied, max_rows at most. */
-int
-QueryRows(Statement *statement, const NullableDatum *args, NullableDatum *rows, int ncolumns,
-		  int max_rows)
+/* Runs a statement that gives few rows; *rows is all of them, one after the other, and returns how many. */
+uint64
+QueryAll(Statement *statement, const NullableDatum *args, NullableDatum **rows, int ncolumns)
 {
-	return (int) Min(Run(statement, args, rows, ncolumns, max_rows), (uint64) max_rows);
+	return Run(statement, args, NULL, rows, ncolumns);
 }
 
 /*

@@ -68,8 +68,8 @@ extern void QueryCommand(Oid owner, const char *sql);
 extern uint64 QueryRun(Statement *statement, const NullableDatum *args);
 extern bool QueryRow(Statement *statement, const NullableDatum *args, NullableDatum *row,
 					 int ncolumns);
-extern int QueryRows(Statement *statement, const NullableDatum *args, NullableDatum *rows,
-					 int ncolumns, int max_rows);
+extern uint64 QueryAll(Statement *statement, const NullableDatum *args, NullableDatum **rows,
+					   int ncolumns);
 extern void QueryEach(Statement *statement, const NullableDatum *args, int ncolumns,
 					  void (*each)(const NullableDatum *row, void *state), void *state);
 

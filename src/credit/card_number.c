@@ -9,6 +9,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "base/errors.h"
 #include "credit/card_number.h"
 
@@ -21,11 +23,11 @@ IsDigit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* What may stand between groups: blanks, dots, dashes, and all of them that are not ASCII. */
+/* What may stand between groups: all but letters and digits. */
 static bool
 IsBetween(char c)
 {
-	return c == ' ' || c == '\t' || c == '-' || c == '.' || IS_HIGHBIT_SET(c);
+	return IS_HIGHBIT_SET(c) || !isalnum((unsigned char) c);
 }
 
 /* Every second digit from the right is doubled, the digits of all are added up. */

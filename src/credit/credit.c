@@ -6,6 +6,8 @@
 
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/numeric.h"
 
 #include "access/event.h"
 #include "base/args.h"
@@ -14,7 +16,7 @@
 
 #define MAX_KEY 200
 #define MAX_DESCRIPTION 1000
-#define MAX_DETAILS (16 * 1024) /* bytes, as stored */
+#define MAX_DETAILS (16 * 1024) /* bytes, as stored; and its numbers as they are printed */
 
 /* An amount somebody asks to move: more than zero. */
 int64
@@ -81,13 +83,29 @@ ArgDescription(FunctionCallInfo fcinfo, int n, const char *what)
 	return CreditText(value, what, MAX_DESCRIPTION);
 }
 
+/* Whether the numbers, which are stored in a few bytes whatever their power of ten, are short in print. */
+static bool
+AreNumbersShort(const Jsonb *details)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&unconstify(Jsonb *, details)->root);
+	JsonbValue value;
+	JsonbIteratorToken token;
+	size_t len = 0;
+
+	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_DONE && len <= MAX_DETAILS)
+		if ((token == WJB_VALUE || token == WJB_ELEM) && value.type == jbvNumeric)
+			len += strlen(DatumGetCString(
+				DirectFunctionCall1(numeric_out, NumericGetDatum(value.val.numeric))));
+	return len <= MAX_DETAILS;
+}
+
 const Jsonb *
 CreditDetails(const Jsonb *details)
 {
 	if (!JB_ROOT_IS_OBJECT(details))
 		ereport(ERROR,
 				(errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid details: not an object")));
-	if (VARSIZE_ANY_EXHDR(details) > MAX_DETAILS)
+	if (VARSIZE_ANY_EXHDR(details) > MAX_DETAILS || !AreNumbersShort(details))
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid details: too large"),
 						errdetail("They may take %d bytes.", MAX_DETAILS)));
 	return details;

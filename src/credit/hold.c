@@ -225,17 +225,10 @@ void
 HoldsExpire(Book *book)
 {
 	NullableDatum args[2] = {ArgUuid(&book->workspace_id), ArgTime(book->now)};
-	int max = 1;
-	int count;
 	NullableDatum *rows;
+	uint64 count = QueryAll(book->is_peek ? &peek_due : &read_due, args, &rows, HOLD_NCOLUMNS);
 
-	do
-	{
-		max *= 64;
-		rows = palloc(sizeof(NullableDatum) * HOLD_NCOLUMNS * max);
-		count = QueryRows(book->is_peek ? &peek_due : &read_due, args, rows, HOLD_NCOLUMNS, max);
-	} while (count == max);
-	for (int i = 0; i < count; i++)
+	for (uint64 i = 0; i < count; i++)
 	{
 		Hold hold;
 		Entry *entry = LedgerEntry(TRANSACTION_RELEASE, 0);
@@ -306,6 +299,14 @@ HoldEnd(const Book *book, Interval *expires_in)
 	return DatumGetTimestampTz(end);
 }
 
+/* What was asked for; not as interval_out() writes it, which follows the session's IntervalStyle. */
+static const text *
+HoldRequest(int64 amount, const Interval *expires_in)
+{
+	return cstring_to_text(psprintf(INT64_FORMAT " for %d months %d days " INT64_FORMAT " us",
+									amount, expires_in->month, expires_in->day, expires_in->time));
+}
+
 PG_FUNCTION_INFO_V1(account_hold);
 Datum
 account_hold(PG_FUNCTION_ARGS)
@@ -320,9 +321,7 @@ account_hold(PG_FUNCTION_ARGS)
 	entry->description = hold.description = ArgDescription(fcinfo, 1, "description");
 	entry->idempotency_key = ArgKey(fcinfo, 2, true);
 	expires_in = ArgInterval(fcinfo, 3, "expires_in");
-	entry->request = cstring_to_text(psprintf(
-		INT64_FORMAT " for %s", hold.amount,
-		DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(expires_in)))));
+	entry->request = HoldRequest(hold.amount, expires_in);
 	p = PrincipalRequireRole(ROLE_EDITOR);
 	LedgerActor(entry);
 	book = LedgerOpen(&p->workspace_id);

@@ -322,8 +322,8 @@ LedgerExpireDue(int max)
 {
 	NullableDatum args[2] = {ArgTime(GetCurrentStatementStartTimestamp()),
 							 ArgDatum(Int32GetDatum(max))};
-	NullableDatum *rows = palloc(sizeof(NullableDatum) * max);
-	int count = QueryRows(&find_due, args, rows, 1, max);
+	NullableDatum *rows;
+	int count = (int) QueryAll(&find_due, args, &rows, 1);
 
 	for (int i = 0; i < count; i++)
 	{

@@ -54,14 +54,15 @@ static Statement insert_code = {
 		   " ON CONFLICT DO NOTHING",
 };
 
-/* Under the friend's wallet: who invited them, where it stands, and what was topped up. */
+/* Under the friend's wallet: who invited them, unless gone, where it stands, what was topped up. */
 static Statement find_referral = {
 	.types = "uuid",
 	.sql = "SELECT r.referrer_id, r.qualified_at IS NOT NULL, r.taken_back_at IS NOT NULL,"
 		   "  (SELECT coalesce(sum(amount_micros), 0)::bigint FROM account_data.transactions t"
 		   "    WHERE t.workspace_id = $1 AND (type IN ('purchase', 'auto_top_up')"
 		   "      OR type = 'refund' AND amount_micros < 0))"
-		   " FROM account_data.referrals r WHERE r.workspace_id = $1",
+		   " FROM account_data.referrals r JOIN account_data.workspaces w ON w.id = r.referrer_id"
+		   " WHERE r.workspace_id = $1",
 };
 
 static Statement set_qualified = {

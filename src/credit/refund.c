@@ -49,8 +49,6 @@ static Statement find_sources = {
 		   " ORDER BY g.priority DESC NULLS FIRST, g.expires_at DESC, g.seq DESC",
 };
 
-#define MAX_SOURCES 1024
-
 static bool
 IsCharge(const Entry *entry)
 {
@@ -137,15 +135,15 @@ RefundCharge(Book *book, Entry *entry, const Entry *charge)
 {
 	NullableDatum args[3] = {ArgUuid(&book->workspace_id), ArgDatum(Int64GetDatum(charge->seq)),
 							 ArgUuid(&charge->id)};
-	NullableDatum *rows = palloc(sizeof(NullableDatum) * 2 * MAX_SOURCES);
-	int count = QueryRows(&find_sources, args, rows, 2, MAX_SOURCES);
+	NullableDatum *rows;
+	uint64 count = QueryAll(&find_sources, args, &rows, 2);
 	int64 left = entry->amount;
 	int64 part = Min(left, DebtOwed(book, charge->seq));
 
 	if (part > 0)
 		DebtForgive(book, entry, charge->seq, part);
 	left -= part;
-	for (int i = 0; i < count && left > 0; i++)
+	for (uint64 i = 0; i < count && left > 0; i++)
 	{
 		part = Min(left, DatumGetInt64(rows[i * 2 + 1].value));
 		GiveBack(book, entry, &rows[i * 2], part);

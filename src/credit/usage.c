@@ -1,6 +1,6 @@
 /*
  * usage.c
- *		Reading credit: balances now and then, checkpoints, usage reports.
+ *		Reading credit: balances now and then, usage reports.
  */
 #include "postgres.h"
 
@@ -145,22 +145,6 @@ account_balance_at(PG_FUNCTION_ARGS)
 	ArgRequired(fcinfo, 1, "at");
 	RequireViewer(PG_GETARG_UUID_P(0));
 	PG_RETURN_INT64(BalanceAt(PG_GETARG_UUID_P(0), PG_GETARG_TIMESTAMPTZ(1)));
-}
-
-PG_FUNCTION_INFO_V1(account_ledger_checkpoint);
-Datum
-account_ledger_checkpoint(PG_FUNCTION_ARGS)
-{
-	Wallet wallet;
-	bool nulls[2] = {false};
-	Datum values[2];
-
-	ArgRequired(fcinfo, 0, "workspace_id");
-	if (!WalletRead(PG_GETARG_UUID_P(0), &wallet))
-		ErrorNotFound("wallet of workspace", PG_GETARG_UUID_P(0));
-	values[0] = Int64GetDatum(wallet.last_seq);
-	values[1] = ArgBytes(wallet.head, CRYPTO_SHA256_LEN).value;
-	PG_RETURN_DATUM(ResultRow(fcinfo, values, nulls));
 }
 
 static void

@@ -50,6 +50,13 @@ static Statement list_workspaces = {
 		   " UNION SELECT workspace_id FROM account_data.transactions ORDER BY 1",
 };
 
+static Statement find_ledger = {
+	.types = "uuid",
+	.mode = QUERY_READ,
+	.sql = "SELECT true FROM account_data.workspaces WHERE id = $1"
+		   " UNION ALL SELECT true FROM account_data.transactions WHERE workspace_id = $1 LIMIT 1",
+};
+
 static Statement read_chain = {
 	.types = "uuid",
 	.mode = QUERY_READ,
@@ -294,6 +301,24 @@ AllWorkspaces(void)
 	return list;
 }
 
+/* What was mistyped must not look proven. */
+static void
+RequireWorkspace(const pg_uuid_t *id)
+{
+	NullableDatum args[1] = {ArgUuid(id)};
+	NullableDatum row[1];
+
+	if (!QueryRow(&find_ledger, args, row, 1))
+		ErrorNotFound("workspace", id);
+}
+
+static Workspaces
+OneWorkspace(pg_uuid_t *id)
+{
+	RequireWorkspace(id);
+	return (Workspaces){.ids = id, .count = 1};
+}
+
 PG_FUNCTION_INFO_V1(account_verify_ledger);
 Datum
 account_verify_ledger(PG_FUNCTION_ARGS)
@@ -304,10 +329,7 @@ account_verify_ledger(PG_FUNCTION_ARGS)
 	Workspaces list;
 
 	InitMaterializedSRF(fcinfo, 0);
-	if (PG_ARGISNULL(0))
-		list = AllWorkspaces();
-	else
-		list = (Workspaces){.ids = PG_GETARG_UUID_P(0), .count = 1};
+	list = PG_ARGISNULL(0) ? AllWorkspaces() : OneWorkspace(PG_GETARG_UUID_P(0));
 	for (int i = 0; i < list.count; i++)
 	{
 		Proof proof = {.workspace_id = list.ids[i]};
@@ -320,4 +342,21 @@ account_verify_ledger(PG_FUNCTION_ARGS)
 		MemoryContextReset(memory);
 	}
 	return (Datum) 0;
+}
+
+/* A chain with nothing on it yet ends as the first hash begins, with zeros. */
+PG_FUNCTION_INFO_V1(account_ledger_checkpoint);
+Datum
+account_ledger_checkpoint(PG_FUNCTION_ARGS)
+{
+	Wallet wallet;
+	bool nulls[2] = {false};
+	Datum values[2];
+
+	ArgRequired(fcinfo, 0, "workspace_id");
+	if (!WalletRead(PG_GETARG_UUID_P(0), &wallet))
+		RequireWorkspace(PG_GETARG_UUID_P(0));
+	values[0] = Int64GetDatum(wallet.last_seq);
+	values[1] = ArgBytes(wallet.head, CRYPTO_SHA256_LEN).value;
+	PG_RETURN_DATUM(ResultRow(fcinfo, values, nulls));
 }

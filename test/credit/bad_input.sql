@@ -34,6 +34,8 @@ SELECT throws_ok('SELECT account.' || call, '22023', NULL, call)
   FROM unnest(ARRAY['charge(1, $$x$$, $$k$$, NULL)', 'charge(1, $$x$$, $$k$$, $$$$)', 'charge(1, $$x$$, $$k$$, details => NULL)',
     'charge(1, $$x$$, $$k$$, details => $$[]$$)', 'charge(1, $$x$$, $$k$$, details => $$7$$)', 'charge(1, repeat($$x$$, 1001), $$k$$)',
     'charge(1, $$x$$, $$k$$, allow_negative => NULL)', 'charge(1, $$x$$, $$k$$, details => jsonb_build_object($$a$$, repeat($$x$$, 20000)))',
+    'charge(1, $$x$$, $$k$$, details => $${"a": [{"b": 1e131071}]}$$)', 'charge(1, $$x$$, $$k$$, details => $${"a": 1e-16383, "b": 1e-16383}$$)',
+    'settle(gen_random_uuid(), 1, $${"a": 1e131071}$$)', 'charge_many(ARRAY[(1, $$x$$, $$k$$, NULL, $${"a": 1e131071}$$, NULL)]::account.charge_request[])',
     'hold(1, $$x$$, $$k$$, $$0$$)', 'hold(1, $$x$$, $$k$$, $$-1 day$$)', 'hold(1, $$x$$, $$k$$, NULL)', 'hold(1, $$x$$, $$k$$, $$101 years$$)',
     'hold(1, $$x$$, $$k$$, $$-178000000 years$$)', 'hold(1, $$x$$, $$k$$, $$2147483647 days$$)', 'create_promo_code($$x-1$$, 1, lasts => $$101 years$$)',
     'create_promo_code($$x-1$$, 1, lasts => $$0$$)', 'create_promo_code($$x-1$$, 1, lasts => $$-1 day$$)', 'create_promo_code($$x-1$$, 1, lasts => $$1 month -30 days$$)', 'create_promo_code($$x-1$$, 1, lasts => $$178000000 years$$)', 'settle(NULL, 1)', 'release(NULL)', 'refund(NULL)',

@@ -16,6 +16,9 @@ SELECT throws_ok($$SELECT account.hold(51, 'x', 'c')$$, 'PT402', NULL, 'or held 
 SELECT account.charge(10, 'x', 'c1');
 SELECT is(pg_temp.parts('c1'), 'cash -10', 'a charge goes around what holds have reserved');
 SELECT is((account.hold(250, 'training', 'h1')).id, :'hold', 'the same request gives the same hold');
+SET LOCAL intervalstyle = 'iso_8601';
+SELECT is((account.hold(250, 'training', 'h1')).id, :'hold', 'also where intervals are written another way');
+SET LOCAL intervalstyle = 'postgres';
 SELECT throws_ok($$SELECT account.hold(250, 'training', 'h1', '2 days')$$, '22023', NULL, 'another request under its key is refused');
 SELECT account.settle(:'hold', 120, '{"hours": 2}', false, 's1');
 SELECT is(pg_temp.parts('s1'), 'a -100, b -20', 'a settle burns what was reserved, in burn-down order');
@@ -55,7 +58,7 @@ SELECT id AS hold FROM account.hold(30, 'training', 'h4') \gset
 SELECT pg_temp.expire('c');
 SELECT is(pg_temp.wallet(), '0 cash, 30 promotional, 0 debt, 30 reserved, 0 available', 'a reader never sees what has expired');
 SELECT is(account.balance_at(:'ada', now()), 30::bigint, 'nor does balance_at');
-SELECT is((SELECT count(*)::int FROM account.grants), 1, 'what is reserved of it is still there');
+SELECT results_eq('SELECT remaining_micros, reserved_micros FROM account.grants', 'VALUES (30::bigint, 30::bigint)', 'what is reserved of it is still there');
 SELECT account.settle(:'hold', 10, '{}', false, 's4');
 SELECT results_eq('SELECT type::text, amount_micros FROM account.transactions ORDER BY seq DESC LIMIT 2',
     $$VALUES ('settle', -10::bigint), ('expiry', -70)$$, 'the expiry is a row of its own');
@@ -77,8 +80,10 @@ SELECT pg_temp.proven(:'ada', 'the ledger is proven');
 -- The maintenance posts what nobody else does.
 SELECT account.grant_credits(:'ada', 100, 'promo', 'd', '2100-01-01');
 SELECT id AS hold FROM account.hold(120, 'training', 'h6') \gset
-SELECT pg_temp.expire('d');
 SELECT pg_temp.expire('h6');
+SELECT results_eq('SELECT remaining_micros, reserved_micros FROM account.grants', 'VALUES (100::bigint, 0::bigint)', 'a hold that has expired reserves nothing of a grant');
+SELECT pg_temp.expire('d');
+SELECT is_empty('SELECT * FROM account.grants', 'and keeps nothing of one that has expired, too');
 SELECT is(account.expire_credits(), 1::bigint, 'the maintenance posts due expiries, wallet by wallet');
 SELECT is(account.expire_credits(), 0::bigint, 'once');
 SELECT results_eq('SELECT type::text, amount_micros FROM account.transactions ORDER BY seq DESC LIMIT 2',

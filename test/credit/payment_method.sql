@@ -44,6 +44,7 @@ CREATE TEMP TABLE cards (number) AS SELECT unnest('{4222222222222,30569309025904
 CREATE TEMP TABLE written (way) AS
 SELECT number FROM cards UNION SELECT 'pm_' || number || '_x' FROM cards UNION SELECT regexp_replace(number, '(....)', '\1 ', 'g') FROM cards
 UNION SELECT regexp_replace(number, '(....)', '\1-', 'g') FROM cards UNION SELECT regexp_replace(number, '(....)', '\1 - ', 'g') FROM cards UNION SELECT regexp_replace(number, '(...)', E'\\1\u00a0', 'g') FROM cards
+UNION SELECT regexp_replace(number, '(....)', '\1' || between, 'g') FROM cards, unnest('{_,/,|,.,"* "}'::text[]) between
 UNION SELECT '12 ' || number || ' 34' FROM cards UNION SELECT '2030-12-' || number FROM cards UNION SELECT 'card 7: ' || number || ', 12/30' FROM cards;
 CREATE FUNCTION pg_temp.said(query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE

@@ -43,6 +43,7 @@ SELECT is(pg_temp.total(), 6000000::bigint, 'a sign-up with a code');
 
 -- Referrals.
 SELECT account.act_as(:'ada');
+SELECT results_eq('SELECT code, signups, qualified, earned_micros FROM account.referrals', 'VALUES (NULL, 0, 0::bigint, 0::bigint)', 'who has no code yet has brought nobody');
 SELECT account.referral_code() AS code \gset
 SELECT is(account.referral_code(), :'code', 'a person has one referral code');
 SELECT throws_ok($$SELECT account.sign_up('cat-promo', 'cat@gmail.com', 'us', referral_code => 'nobodys')$$, 'P0002', NULL, 'an unknown referral code');
@@ -65,6 +66,19 @@ SELECT account.grant_credits(pg_temp.home(:'cat'), 50000000, 'purchase', 'p4');
 SELECT is(pg_temp.total(), 17000000::bigint, 'once, and for good');
 UPDATE account_data.referral_codes SET signups = 100 WHERE code = :'code';
 SELECT throws_ok(format($$SELECT account.sign_up('dan-promo', 'dan@gmail.com', 'us', referral_code => %L)$$, :'code'), '55000', NULL, '100 friends at most');
+
+-- Who invited somebody may be gone when that one tops up.
+SELECT account.act_as(:'bob');
+SELECT account.referral_code() AS code \gset
+SELECT account.sign_up('eve-promo', 'eve@gmail.com', 'us', referral_code => :'code') AS eve, account.sign_up('fay-promo', 'fay@gmail.com', 'us', referral_code => :'code') AS fay \gset
+SELECT id AS purchase FROM account.grant_credits(pg_temp.home(:'fay'), 10000000, 'purchase', 'p5') \gset
+DELETE FROM account_data.workspaces WHERE id = pg_temp.home(:'bob');
+SELECT account.act_as(:'eve');
+SELECT account.start_top_up(10000000) AS payment \gset
+SELECT lives_ok(format('SELECT account.confirm_payment(%L, $$pi$$)', :'payment'), 'a friend of nobody any more tops up');
+SELECT is(pg_temp.total(), 25000000::bigint, 'and has what they paid for');
+SELECT lives_ok(format('SELECT account.refund(%L)', :'purchase'), 'or has it refunded');
+SELECT account.act_as(:'ada');
 
 -- A month of a plan.
 SELECT account.start_subscription(pg_temp.home(:'ada'), 'pro', 'monthly', 'sub');

@@ -73,5 +73,13 @@ SELECT account.refund(:'purchase', idempotency_key => 'pr2');
 SELECT is(pg_temp.wallet(), '0 cash, 0 promotional, 250 debt, 0 reserved, -250 available', 'spent or not');
 SELECT throws_ok(format('SELECT account.refund(%L)', :'purchase'), '55000', NULL, 'once');
 SELECT pg_temp.proven(:'bob', 'the ledger is proven');
+
+-- However many grants a charge was paid from, it can be given back.
+SELECT account.adjust_credits(:'bob', 250, 'out of debt', 'even');
+SELECT count(account.grant_credits(:'bob', 1, 'promo', 'one of ' || n)) FROM generate_series(1, 1100) n;
+SELECT id AS charge FROM account.charge(1100, 'w', 'of many') \gset
+SELECT is((account.refund(:'charge')).amount_micros, 1100::bigint, 'a charge on more than a thousand grants is refunded');
+SELECT is(pg_temp.wallet(), '0 cash, 1100 promotional, 0 debt, 0 reserved, 1100 available', 'to each of them');
+SELECT pg_temp.proven(:'bob', 'the ledger is proven');
 SELECT * FROM finish();
 ROLLBACK;

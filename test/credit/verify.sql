@@ -12,6 +12,10 @@ SELECT seq AS c1 FROM account.transactions WHERE idempotency_key = 'c1' \gset
 SELECT pg_temp.proven(:'ada', 'an honest ledger is proven');
 SELECT is((SELECT transactions FROM account.verify_ledger(:'ada')), (SELECT max(seq) FROM account.transactions), 'all of it');
 SELECT is((SELECT bool_and(ok) FROM account.verify_ledger()), true, 'all ledgers at once');
+SELECT account.create_team('new-credit', 'New') AS new \gset
+SELECT results_eq(format('SELECT seq, hash FROM account.ledger_checkpoint(%L)', :'new'), $$VALUES (0::bigint, decode(repeat('00', 32), 'hex'))$$, 'that of a ledger with nothing on it is zeros');
+SELECT throws_ok(format('SELECT account.ledger_checkpoint(%L)', gen_random_uuid()), 'P0002', NULL, 'a workspace that is none has none');
+SELECT throws_ok(format('SELECT account.verify_ledger(%L)', gen_random_uuid()), 'P0002', NULL, 'a workspace that is none is not proven');
 SELECT results_eq(format('SELECT seq, hash FROM account.ledger_checkpoint(%L)', :'ada'),
     'SELECT seq, hash FROM account.transactions ORDER BY seq DESC LIMIT 1', 'a checkpoint is the end of the chain');
 

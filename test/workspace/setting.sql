@@ -90,7 +90,23 @@ SELECT is(ARRAY[pg_temp.may(:'ann', :'team'), pg_temp.may(:'ben', :'team'), pg_t
     'api_key_min_role: who is below it makes no key');
 SELECT is(pg_temp.may(:'ben', :'team', format('''k'', NULL, NULL, NULL, %L', :'robot')), '42501', 'nor one for a service account');
 SELECT account.act_as(:'ann', :'team');
-SELECT account.update_team_settings('{"api_key_min_role": null, "api_key_personal": false}');
+SELECT account.update_team_settings('{"api_key_min_role": null}');
+SELECT key AS robot_key FROM account.create_api_key('k', service_account_id => :'robot') \gset
+SELECT account.act_as(:'eva', :'team');
+SELECT id AS eva_id, key AS eva_key FROM account.create_api_key('k') \gset
+SELECT account.act_as(:'ann', :'team');
+SELECT account.update_team_settings('{"api_key_personal": false}');
+SELECT is(ARRAY[account.verify_api_key(:'eva_key') IS NULL, account.verify_api_key(:'robot_key') IS NULL], '{true,false}', 'api_key_personal off: keys of people hold no more, those of service accounts do');
+SELECT throws_ok(format('SELECT account.authenticate(%L)', :'eva_key'), '28000', 'invalid API key', 'nobody acts by one');
+SELECT is((SELECT status FROM account.api_keys WHERE id = :'eva_id'), 'refused', 'and it is seen to be refused');
+SELECT is_empty('SELECT workspace_id, secret_id, valid_until FROM account_data.api_key_digests EXCEPT SELECT workspace_id, secret_id, valid_until FROM account_data.api_key_answers', 'the directory says what the rule says');
+SELECT account.act_as(:'eva', :'team');
+SELECT key AS eva_key FROM account.rotate_api_key(:'eva_id') \gset
+SELECT is(account.verify_api_key(:'eva_key'), NULL, 'a new secret does not bring one back');
+SELECT account.act_as(:'ann', :'team');
+SELECT account.update_team_settings('{"api_key_personal": true}');
+SELECT isnt(account.verify_api_key(:'eva_key'), NULL, 'api_key_personal on: they hold again');
+SELECT account.update_team_settings('{"api_key_personal": false}');
 SELECT is(ARRAY[pg_temp.may(:'ann', :'team'), pg_temp.may(:'eva', :'team')], '{42501,42501}', 'api_key_personal off: nobody makes one for themselves');
 SELECT is(pg_temp.may(:'ben', :'team', format('''k'', NULL, NULL, NULL, %L', :'robot')), 'made', 'but for a service account');
 SELECT account.act_as(:'ann', :'team');

@@ -46,7 +46,7 @@ COMMENT ON FUNCTION account.remove_payment_method(uuid)
 CREATE FUNCTION account.set_billing_address(address jsonb)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_set_billing_address';
 COMMENT ON FUNCTION account.set_billing_address(jsonb)
-    IS 'Sets whom to bill: name, company, line1, line2, city, state, postal_code, country (two letters) and tax_id, all of them strings and none required; {} removes it. Needs admin.';
+    IS 'Sets whom to bill, an object with whatever fields you have, of 8 kB at most; a card number in any but tax_id is refused, and {} removes it. Needs admin.';
 
 CREATE VIEW account.payment_methods WITH (security_barrier) AS
     SELECT m.id, m.provider, m.provider_ref, m.brand, m.last4, m.exp_month, m.exp_year, m.is_default, m.created_at

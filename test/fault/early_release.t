@@ -18,7 +18,7 @@ sub committed
 {
 	my ($settings, $statement, $held) = @_;
 	my ($out, $said) = ('', '');
-	my $file = tempdir() . '/script.sql';
+	my $file = PostgreSQL::Test::Utils::tempdir() . '/script.sql';
 	append_to_file($file, "$act\n$settings\nBEGIN;\n$statement\nSET LOCAL client_min_messages = debug1;\nCOMMIT;\nSHOW synchronous_commit;\n");
 	sql($node, "$act\nBEGIN;\n$held\nPREPARE TRANSACTION 'held';") if $held;
 	my $session = IPC::Run::start(['psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'),

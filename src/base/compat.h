@@ -33,11 +33,16 @@
 	index_beginscan(heap, index, snapshot, nkeys, 0)
 #endif
 
-/* 16 tells apart which indexes need a row's new version; 0 is none, and ours summarize nothing. */
+/* 16 tells apart which indexes need a row's new version; 0 is none, and it may be BRIN's alone. */
 #if PG_VERSION_NUM >= 160000
 #define AccountUpdateIndexes TU_UpdateIndexes
+#define ACCOUNT_ALL_INDEXES TU_All
+#define AccountNeedsEntry(which, index)                                                            \
+	((which) != TU_Summarizing || (index)->rd_indam->amsummarizing)
 #else
 #define AccountUpdateIndexes bool
+#define ACCOUNT_ALL_INDEXES true
+#define AccountNeedsEntry(which, index) true
 #endif
 
 /* 17 lets an access method keep something open from one entry to the next. */

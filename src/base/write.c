@@ -243,11 +243,12 @@ IsIndexed(EState *estate, IndexInfo *info, TupleTableSlot *slot)
 }
 
 /*
- * Makes the index entries of a row.  Another version of a row that was there has
- * the keys it had, which need no look at all versions before it.
+ * Makes the entries of a row in the indexes that need one.  Another version of a
+ * row that was there has the keys it had, which need no look at all versions
+ * before it.
  */
 static void
-InsertEntries(Target *target, TupleTableSlot *slot, bool is_update)
+InsertEntries(Target *target, TupleTableSlot *slot, bool is_update, AccountUpdateIndexes which)
 {
 	Datum values[INDEX_MAX_KEYS];
 	bool nulls[INDEX_MAX_KEYS];
@@ -259,7 +260,8 @@ InsertEntries(Target *target, TupleTableSlot *slot, bool is_update)
 		IndexInfo *info = target->table->indexes[i].info;
 		bool is_checked = index->rd_index->indisunique && !is_update;
 
-		if (!index->rd_index->indisready || !IsIndexed(estate, info, slot))
+		if (!index->rd_index->indisready || !AccountNeedsEntry(which, index) ||
+			!IsIndexed(estate, info, slot))
 			continue;
 		FormIndexDatum(info, slot, estate, values, nulls);
 		(void) index_insert(index, values, nulls, &slot->tts_tid, target->rel,
@@ -290,7 +292,7 @@ Insert(Table *table, const NullableDatum *rows, int nrows)
 		table_multi_insert(target.rel, slots, nrows, command, 0, NULL);
 	for (int i = 0; i < nrows; i++)
 	{
-		InsertEntries(&target, slots[i], false);
+		InsertEntries(&target, slots[i], false, ACCOUNT_ALL_INDEXES);
 		last = slots[i]->tts_tid;
 		ExecDropSingleTupleTableSlot(slots[i]);
 	}
@@ -333,7 +335,7 @@ UpdateRow(Table *table, ItemPointer tid, const NullableDatum *row)
 	if (indexes != 0)
 	{
 		OpenIndexes(&target);
-		InsertEntries(&target, slot, true);
+		InsertEntries(&target, slot, true, indexes);
 	}
 	*tid = slot->tts_tid;
 	ExecDropSingleTupleTableSlot(slot);

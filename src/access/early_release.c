@@ -4,9 +4,9 @@
  *
  * A commit holds its locks while it waits for the flush of the log, so that one
  * busy wallet, or the chain of one busy workspace's events, makes no more
- * transactions a second than the disk makes flushes.  A transaction that adds to
- * a chain commits asynchronously instead, lets go of its locks, and then waits
- * for the same flush before its client is told.
+ * transactions a second than the disk makes flushes.  Where others wait, one that
+ * adds to a chain commits asynchronously instead, lets go of its locks, and then
+ * waits for the same flush before its client is told.
  *
  * What a client was told to be committed is on disk, as ever: the order of the
  * log is the order of the commits, so who saw a change and was told of a commit

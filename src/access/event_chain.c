@@ -6,7 +6,8 @@
  * before it commits, adds one link for each workspace.  Only then does it take
  * the lock of the workspace's chain, in the order of workspaces and after every
  * other lock, so that chains neither fork nor make anybody wait for a deadlock.
- * It does not hold that lock while the commit is flushed: see early_release.c.
+ * Where somebody waits for that lock it is not held while the commit is flushed:
+ * see early_release.c.
  *
  * The running hash follows savepoints: what was rolled back is in no link.
  */

@@ -69,7 +69,7 @@ typedef struct Restore
 	bool is_chunk;
 } Restore;
 
-/* Inserts the rows of one item or chunk; the first may be given. */
+/* Inserts the rows of one item or chunk, all or none; the first may be given. */
 static void
 Insert(Destination *d, StringInfo from, const ItemRow *first)
 {
@@ -83,7 +83,12 @@ Insert(Destination *d, StringInfo from, const ItemRow *first)
 
 		tuplestore_putvalues(rows, d->desc, row.values, row.nulls);
 	}
-	QueryTable(d->insert, NULL, rows, NULL, 0);
+	if (QueryTable(d->insert, NULL, rows, NULL, 0) != (uint64) tuplestore_tuple_count(rows))
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_ACCOUNT_WRONG_STATE),
+			 errmsg("rows cannot be restored: table %s does not take them", ShapeQuote(d->relid)),
+			 errdetail("A trigger or a rule of the table leaves out rows that are inserted.")));
 	tuplestore_end(rows);
 }
 
@@ -184,6 +189,24 @@ InsertItem(Restore *restore, StoredItem *item, const char *new_name)
 	Insert(d, &from, &row);
 }
 
+/* In a catch: a row that came along may refer to one that is not back. */
+static void
+RefuseDangling(const StoredItem *item, MemoryContext memory)
+{
+	ErrorData *error;
+
+	if (geterrcode() != ERRCODE_FOREIGN_KEY_VIOLATION)
+		PG_RE_THROW();
+	MemoryContextSwitchTo(memory);
+	error = CopyErrorData();
+	FlushErrorState();
+	ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
+					errmsg("%s \"%s\" cannot be restored: %s", item->kind,
+						   item->name == NULL ? item->resource_id : item->name, error->message),
+					error->detail == NULL ? 0 : errdetail("%s", error->detail),
+					errhint("Restore first what its rows refer to.")));
+}
+
 /* Inserts all rows, then fires what waited; the rows are recorded as restored. */
 static void
 PutBack(Restore *restore, StoredItem *item, const char *new_name)
@@ -200,11 +223,13 @@ PutBack(Restore *restore, StoredItem *item, const char *new_name)
 		QueryEach(&chunks[is_whole], ItemArgs(item), 3, InsertStored, restore);
 		AfterTriggerEndQuery(NULL);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		(void) ChangeInsertAction(before);
+		RefuseDangling(item, restore->memory);
 	}
 	PG_END_TRY();
+	(void) ChangeInsertAction(before);
 }
 
 PG_FUNCTION_INFO_V1(account_restore);

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/int.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -39,6 +40,14 @@ static Statement take_usage = {
 		   " WHERE workspace_id = $1 AND name = $2",
 };
 
+static void
+AddBytes(Tally *tally, int64 bytes)
+{
+	if (pg_add_s64_overflow(tally->bytes, bytes, &tally->bytes))
+		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+						errmsg("sizes of rows are out of range")));
+}
+
 /* Remembers a change until UsageWrite(). */
 void
 UsageNote(Tallies *tallies, const pg_uuid_t *workspace_id, const char *limit, const char *category,
@@ -53,7 +62,7 @@ UsageNote(Tallies *tallies, const pg_uuid_t *workspace_id, const char *limit, co
 			UuidEqual(&tally->workspace_id, workspace_id))
 		{
 			tally->rows += rows;
-			tally->bytes += bytes;
+			AddBytes(tally, bytes);
 			return;
 		}
 		/* rows of one workspace mostly come together; the rest are summed when written */
@@ -132,7 +141,7 @@ UsageSum(Tallies *tallies)
 		else
 		{
 			last->rows += next->rows;
-			last->bytes += next->bytes;
+			AddBytes(last, next->bytes);
 		}
 	}
 	tallies->count = n + 1;

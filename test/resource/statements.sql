@@ -130,6 +130,18 @@ SELECT throws_ok($$SELECT account.restore(id) FROM account.trash WHERE name = 'n
 SELECT account.restore(id) FROM account.trash ORDER BY id DESC;
 SELECT is((SELECT count(*) FROM edges), 9::bigint, 'the other way round all come back');
 
+-- rows of another workspace, and of a person
+CREATE TABLE copies (id int PRIMARY KEY, workspace_id uuid NOT NULL, name text, node int REFERENCES nodes ON DELETE CASCADE, maker uuid REFERENCES account_data.users ON DELETE CASCADE);
+SELECT account.register_resource('copies', 'copy');
+CREATE VIEW copies_events AS SELECT action, resource_name FROM account_data.events WHERE workspace_id = '7ea00000-0000-7000-8000-000000000001' AND resource_type = 'copy' AND action <> 'created' ORDER BY id;
+INSERT INTO nodes VALUES (4, :'zoe_home', 'theirs');
+INSERT INTO copies VALUES (1, :'team', 'of theirs', 4, NULL), (2, :'team', 'of a person', NULL, :'ben');
+DELETE FROM nodes WHERE id = 4;
+SELECT results_eq('TABLE copies_events', $$VALUES ('trashed', 'of theirs')$$, 'a row that a cascade took into another workspace''s trash is an event where it was');
+DELETE FROM account_data.workspaces WHERE id = :'ben_home';
+DELETE FROM account_data.users WHERE id = :'ben';
+SELECT results_eq('TABLE copies_events', $$VALUES ('trashed', 'of theirs'), ('deleted', 'of a person')$$, 'so is one that went for good with a person');
+
 -- a cycle
 CREATE TABLE heads (id int PRIMARY KEY, workspace_id uuid NOT NULL, name text, tail int);
 CREATE TABLE tails (id int PRIMARY KEY, head int REFERENCES heads ON DELETE CASCADE);

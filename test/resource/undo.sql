@@ -3,7 +3,7 @@ BEGIN;
 SELECT no_plan();
 \ir ../lib/cast.psql
 
-CREATE TABLE projects (id int PRIMARY KEY, workspace_id uuid NOT NULL, name text, a int, b int, code int UNIQUE);
+CREATE TABLE projects (id int PRIMARY KEY, workspace_id uuid, name text, a int, b int, code int UNIQUE);
 SELECT account.register_resource('projects', 'project');
 INSERT INTO projects VALUES (1, :'team', 'one', 1, 1, 1), (2, :'team', 'two', 2, 2, 2), (3, :'eva_home', 'hers', 3, 3, 3);
 CREATE FUNCTION last_event() RETURNS uuid LANGUAGE sql AS 'SELECT id FROM account.activity ORDER BY id DESC LIMIT 1';
@@ -63,6 +63,12 @@ SELECT throws_ok(format('SELECT account.undo(%L)', :'moved'), '42501', NULL, 'no
 SELECT account.act_as(:'eva', :'team');
 SELECT lives_ok(format('SELECT account.undo(%L)', :'moved'), 'who may write in both does');
 SELECT is((SELECT workspace_id FROM projects WHERE id = 3), :'eva_home'::uuid, 'and it is back');
+INSERT INTO projects VALUES (5, :'team', 'five');
+UPDATE projects SET workspace_id = :'eva_home', name = 'elsewhere' WHERE id = 5;
+SELECT results_eq('SELECT action, resource_id, resource_name, metadata, undoable_until FROM account.activity WHERE id = last_event()',
+    format('VALUES (%L, %L, %L, %L::jsonb, NULL::timestamptz)', 'updated', '5', 'five', jsonb_build_object('workspace_id', ARRAY[:'team', :'eva_home'])), 'a row that leaves is an event where it was');
+UPDATE projects SET workspace_id = NULL WHERE id = 2;
+SELECT is((SELECT metadata ->> 'workspace_id' FROM account.activity WHERE id = last_event()), format('["%s", null]', :'team'), 'also when it goes nowhere');
 UPDATE projects SET a = 50 WHERE id = 1;
 SELECT last_event() AS theirs \gset
 SELECT account.act_as(:'zoe');

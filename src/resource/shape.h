@@ -41,7 +41,8 @@ typedef struct ShapeParent
 
 typedef struct Shape
 {
-	Oid relid; /* the root when it is partitioned */
+	Oid relid;	 /* the root when it is partitioned */
+	List *parts; /* the table and, if it is partitioned, its partitions */
 	Oid owner;
 	bool is_resource; /* else it only hangs on one */
 	char *kind;

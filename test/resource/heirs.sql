@@ -67,9 +67,29 @@ SELECT account.override_limit(:'team', 'models', 2), account.override_limit(:'te
 SELECT lives_ok('UPDATE parts SET region = 1 WHERE id = 1', 'a row above the limit may move');
 SELECT throws_ok(format('INSERT INTO parts VALUES (10, %L, NULL, 1)', :'team'), 'PT402', NULL, 'while a new one is refused');
 
+-- foreign keys of one partition
+SELECT account.override_limit(:'team', 'models', NULL);
+ALTER TABLE parts_2 ADD UNIQUE (id);
+CREATE TABLE hung (id int PRIMARY KEY, part int REFERENCES parts_2 (id) ON DELETE CASCADE);
+INSERT INTO hung SELECT id, id FROM parts_2;
+SELECT throws_ok('DELETE FROM parts WHERE id = 9', '55000', NULL, 'what hangs on one partition is not lost');
+SELECT account.register_resource('parts', 'models');
+DELETE FROM parts WHERE id = 9;
+SELECT is((SELECT children FROM account.trash WHERE resource_id = '9,2'), 1::bigint, 'registered it goes along');
+SELECT account.restore(id) FROM account.trash WHERE resource_id = '9,2';
+SELECT isnt_empty('SELECT FROM hung WHERE id = 9', 'and comes back');
+DROP TABLE hung;
+CREATE TABLE pieces (gone int, region int, id int, part int, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
+CREATE TABLE pieces_1 (id int NOT NULL, region int NOT NULL, part int REFERENCES parts_2 (id) ON DELETE CASCADE);
+ALTER TABLE pieces DROP gone;
+ALTER TABLE pieces ATTACH PARTITION pieces_1 FOR VALUES IN (1);
+SELECT account.register_resource('parts', 'models');
+INSERT INTO pieces VALUES (1, 9, 9);
+DELETE FROM parts WHERE id = 9;
+SELECT account.restore(id) FROM account.trash WHERE resource_id = '9,2';
+SELECT results_eq('TABLE pieces', 'VALUES (1, 9, 9)', 'also a row of a partition that alone refers to it');
 
 -- large statements
-SELECT account.override_limit(:'team', 'models', NULL);
 SET LOCAL account.activity_row_limit = 5;
 INSERT INTO parts SELECT n, :'team', 'bulk', 1 + n % 2, 1 FROM generate_series(100, 119) n;
 SELECT results_eq($$SELECT action, metadata FROM account.activity ORDER BY id DESC LIMIT 1$$, $$VALUES ('created', '{"rows": 15}'::jsonb)$$, 'rows above the limit have one event for all partitions');

@@ -10,6 +10,7 @@ INSERT INTO account_data.members VALUES (:'workspace', :'viewer', 'viewer'), (:'
 
 CREATE TABLE plain (id bigint PRIMARY KEY, workspace_id uuid NOT NULL, name text, bytes bigint);
 CREATE VIEW a_view AS TABLE plain;
+CREATE TYPE a_type AS (id int);
 CREATE TEMP TABLE a_temp (id int PRIMARY KEY, workspace_id uuid, name text);
 CREATE TABLE no_workspace (id int PRIMARY KEY, name text);
 CREATE TABLE no_key (id int, workspace_id uuid, name text);
@@ -26,6 +27,11 @@ SELECT throws_ok(format('SELECT account.register_resource(%s)', args), state, NU
     ($$'no_key', 'thing'$$, '22023', 'nor one without a primary key'),
     ($$'plain', 'a thing'$$, '22023', 'a kind has no spaces'),
     ($$'plain', ''$$, '22023', 'and is not empty'),
+    ($$'plain', 'storage_bytes'$$, '22023', 'nor a limit that is not of rows'),
+    ($$'plain', 'image_upload_bytes'$$, '22023', 'or of one file'),
+    ($$'plain', 'settings'$$, '22023', 'nor what account.undo knows as its own'),
+    ($$'plain_pkey', 'thing'$$, '22023', 'an index is no resource'),
+    ($$'a_type', 'thing'$$, '22023', 'nor a type'),
     ($$'plain', NULL$$, '22023', 'nor null'),
     ($$'plain', 'thing', name_column => 'nmae'$$, '22023', 'a name column exists'),
     ($$'plain', 'thing', size_column => 'name'$$, '22023', 'a size column is an integer'),
@@ -43,6 +49,13 @@ SELECT throws_ok($$SELECT account.register_resource('plain', 'thing')$$, '23505'
 SELECT throws_ok($$SELECT account.register_resource('plain', 'other')$$, '23505', NULL, 'under one kind');
 CREATE TABLE twin (LIKE plain INCLUDING ALL);
 SELECT throws_ok($$SELECT account.register_resource('twin', 'thing')$$, '23505', 'kind "thing" already exists', 'a kind is one table''s');
+
+CREATE TABLE models (LIKE plain INCLUDING ALL);
+SELECT account.register_resource('models', 'model');
+SELECT throws_ok($$SELECT account.register_resource('twin', 'models')$$, '23505', 'kind "models" already exists', 'and so is a limit');
+CREATE TABLE guests (LIKE plain INCLUDING ALL);
+SELECT account.register_resource('guests', 'member');
+SELECT is((SELECT limit_name FROM account_data.resources WHERE kind = 'member'), 'member', 'what the extension counts itself limits no kind');
 
 -- row security
 CREATE ROLE res_app;

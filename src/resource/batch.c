@@ -101,6 +101,7 @@ BatchTableOf(Batch *batch, Oid relid)
 	old = MemoryContextSwitchTo(batch->memory);
 	table = palloc0(sizeof(BatchTable));
 	table->shape = ShapeOf(relid);
+	ShapeRequireCaptured(table->shape);
 	table->usual_item = UNKNOWN;
 	nkeys = list_length(table->shape->keys);
 	table->items = palloc(sizeof(keys_hash *) * Max(nkeys, 1));

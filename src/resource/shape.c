@@ -387,19 +387,26 @@ AddRegistration(Shape *shape)
 	AddPrimaryKey(shape, DatumGetObjectId(row[0].value));
 }
 
-/* Every table the rows cascade to must be captured, or they would be lost. */
-static void
-CheckChildren(const Shape *shape)
+static Oid
+FirstUncaptured(const List *tables)
 {
 	ListCell *cell;
 
-	foreach (cell, shape->children)
+	foreach (cell, tables)
 		if (!ShapeIsCaptured(lfirst_oid(cell)))
-			ereport(
-				ERROR,
+			return lfirst_oid(cell);
+	return InvalidOid;
+}
+
+/* For who captures: every table the rows cascade to must be captured, or its rows would be lost. */
+void
+ShapeRequireCaptured(const Shape *shape)
+{
+	if (OidIsValid(shape->uncaptured))
+		ereport(ERROR,
 				(errcode(ERRCODE_ACCOUNT_WRONG_STATE),
 				 errmsg("rows of \"%s\" would be deleted along with \"%s\" and be lost",
-						get_rel_name(lfirst_oid(cell)), get_rel_name(shape->relid)),
+						get_rel_name(shape->uncaptured), get_rel_name(shape->relid)),
 				 errhint("Run account.register_resource again for the resource they hang on.")));
 }
 
@@ -413,7 +420,7 @@ MakeShape(Oid relid)
 
 	shape->relid = relid;
 	shape->children = ShapeCascade(relid);
-	CheckChildren(shape);
+	shape->uncaptured = FirstUncaptured(shape->children);
 	shape->owner = relation->rd_rel->relowner;
 	shape->desc = CreateTupleDescCopyConstr(RelationGetDescr(relation));
 	shape->out = palloc0(sizeof(FmgrInfo) * Max(shape->desc->natts, 1));

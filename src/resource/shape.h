@@ -54,6 +54,7 @@ typedef struct Shape
 	int nkey;
 	AttrNumber key[INDEX_MAX_KEYS];
 	List *children; /* tables whose rows go with its rows */
+	Oid uncaptured; /* one of them without the trigger; InvalidOid: all have it */
 	List *parents;	/* ShapeParent, by cascade */
 	List *keys;		/* ShapeKey, that children refer to */
 	bool goes_with_people;
@@ -76,6 +77,7 @@ extern Oid ShapeRoot(Oid relid);
 extern List *ShapeCascade(Oid relid);
 extern List *ShapeMembers(Oid relid);
 extern bool ShapeIsCaptured(Oid relid);
+extern void ShapeRequireCaptured(const Shape *shape);
 extern bool ShapeHash(const ShapeKey *key, TupleTableSlot *slot, KeyHash *hash);
 extern const char *ShapeQuote(Oid relid);
 

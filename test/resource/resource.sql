@@ -142,6 +142,8 @@ SELECT results_eq('SELECT id, name, more FROM heir', $$VALUES (1, 'heir', '{a,NU
 CREATE TABLE late (id int PRIMARY KEY, thing_id bigint REFERENCES plain ON DELETE CASCADE);
 INSERT INTO late VALUES (1, 1);
 SELECT throws_ok('DELETE FROM plain WHERE id = 1', '55000', NULL, 'a delete that would lose rows is refused');
+SELECT lives_ok(format($$INSERT INTO plain VALUES (4, %L, 'four')$$, :'workspace'), 'though rows may be added');
+SELECT lives_ok($$UPDATE plain SET name = 'IV' WHERE id = 4$$, 'and changed');
 SELECT lives_ok($$SELECT account.register_resource('plain', 'thing')$$, 'registering again takes in what came later');
 DELETE FROM plain WHERE id = 1;
 SELECT account.restore(id) FROM account.trash WHERE kind = 'thing';
@@ -161,7 +163,10 @@ SELECT account.restore(id) FROM account.trash WHERE name = 'f2';
 SELECT is((SELECT count(*) FROM files), 21::bigint, 'then the rest');
 
 -- leaving
+DELETE FROM plain WHERE id = 4;
 SELECT account.unregister_resource('plain');
+SELECT lives_ok($$SELECT account.restore_plan(id) FROM account.trash WHERE name = 'IV'$$, 'what is in the trash of a table that left has a plan');
+SELECT lives_ok($$SELECT account.restore(id) FROM account.trash WHERE name = 'IV'$$, 'and a way back');
 SELECT is_empty($$SELECT tgname FROM pg_trigger WHERE tgrelid IN ('plain'::regclass, 'late'::regclass) AND NOT tgisinternal$$, 'unregistering takes every trigger off');
 SELECT is_empty($$SELECT polname FROM pg_policy WHERE polrelid = 'plain'::regclass$$, 'and the policies');
 SELECT ok((SELECT NOT relrowsecurity FROM pg_class WHERE oid = 'plain'::regclass), 'and puts row security back');

@@ -160,8 +160,13 @@ UsageWrite(Tallies *tallies)
 	tallies->count = 0;
 }
 
+/*
+ * Who counts anew holds the tables, and sees all that is committed whatever its
+ * transaction's snapshot.
+ */
 static Statement write_counts = {
 	.types = "uuid[], bigint[], text",
+	.mode = QUERY_FRESH,
 	.sql = "INSERT INTO account_data.usage_counts AS u (workspace_id, name, used)"
 		   " SELECT w.id, $3, c.used FROM unnest($1, $2) AS c (id, used)"
 		   "  JOIN account_data.workspaces w ON w.id = c.id WHERE c.used <> 0"
@@ -181,6 +186,7 @@ CountTable(const Shape *shape, NullableDatum *counts)
 								 quote_identifier(get_attname(shape->relid, shape->size, false)));
 
 	count->owner = shape->owner;
+	count->is_fresh = true;
 	count->sql = psprintf("SELECT array_agg(w), array_agg(n), array_agg(b) FROM ("
 						  "SELECT %s AS w, count(*) AS n, (%s)::bigint AS b FROM %s"
 						  " WHERE %s IS NOT NULL GROUP BY 1 ORDER BY 1) AS counted",
@@ -217,11 +223,13 @@ UsageCountAll(const Shape *shape)
 
 static Statement forget_rows = {
 	.types = "text",
+	.mode = QUERY_FRESH,
 	.sql = "DELETE FROM account_data.usage_counts WHERE name = $1",
 };
 
 static Statement list_category = {
 	.types = "text",
+	.mode = QUERY_FRESH,
 	.sql = "SELECT array_agg(c.oid ORDER BY c.oid) FROM account_data.resources r"
 		   " JOIN pg_catalog.pg_class c ON c.oid = r.relation WHERE r.category = $1",
 };
@@ -229,6 +237,7 @@ static Statement list_category = {
 /* In the order of UsageAdd(). */
 static Statement lock_category = {
 	.types = "text",
+	.mode = QUERY_FRESH,
 	.sql = "SELECT FROM account_data.usage_counts u WHERE name = '" STORAGE "' AND EXISTS ("
 		   "  SELECT FROM account_data.usage_counts c"
 		   "   WHERE c.workspace_id = u.workspace_id AND c.name = '" STORAGE ":' || $1)"
@@ -237,6 +246,7 @@ static Statement lock_category = {
 
 static Statement take_category = {
 	.types = "text",
+	.mode = QUERY_FRESH,
 	.sql = "WITH category AS (SELECT workspace_id, used FROM account_data.usage_counts"
 		   "   WHERE name = '" STORAGE ":' || $1 FOR UPDATE)"
 		   " UPDATE account_data.usage_counts u"
@@ -248,6 +258,7 @@ static Statement take_category = {
 
 static Statement add_trash = {
 	.types = "text",
+	.mode = QUERY_FRESH,
 	.sql = "INSERT INTO account_data.usage_counts AS u (workspace_id, name, used)"
 		   " SELECT t.workspace_id, n.name, sum(t.size_bytes)::bigint"
 		   "  FROM account_data.trash_items t,"

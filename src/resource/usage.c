@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "common/int.h"
 #include "storage/lmgr.h"
@@ -38,6 +39,13 @@ static Statement take_usage = {
 	.by_index = true,
 	.sql = "UPDATE account_data.usage_counts SET used = greatest(used + $3, 0)"
 		   " WHERE workspace_id = $1 AND name = $2",
+};
+
+static Statement find_workspace = {
+	.types = "uuid",
+	.mode = QUERY_FRESH,
+	.by_index = true,
+	.sql = "SELECT true FROM account_data.workspaces WHERE id = $1",
 };
 
 static void
@@ -84,6 +92,20 @@ UsageNote(Tallies *tallies, const pg_uuid_t *workspace_id, const char *limit, co
 	tally->bytes = bytes;
 }
 
+/* Rows of no workspace do not count; those of one that the transaction cannot see yet would have to. */
+static void
+RequireNone(const pg_uuid_t *workspace_id)
+{
+	NullableDatum args[1] = {ArgUuid(workspace_id)};
+	NullableDatum row[1];
+
+	if (IsolationUsesXactSnapshot() && QueryRow(&find_workspace, args, row, 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access: workspace %s is newer than the transaction",
+						UuidText(workspace_id))));
+}
+
 static void
 AddOne(const pg_uuid_t *workspace_id, const char *name, int64 delta)
 {
@@ -94,6 +116,8 @@ AddOne(const pg_uuid_t *workspace_id, const char *name, int64 delta)
 		QueryRun(&take_usage, args);
 	else if (delta > 0 && QueryRow(&add_usage, args, row, 1))
 		PlanRequire(workspace_id, name, DatumGetInt64(row[0].value) - delta, delta);
+	else if (delta > 0)
+		RequireNone(workspace_id);
 }
 
 /* Adds to the counts; PT402 when a limit would be passed.  name NULL: bytes only. */

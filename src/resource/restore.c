@@ -52,6 +52,13 @@
 	"  SELECT c.relation::oid, c.layout_id, c.row_count FROM below b"                              \
 	"   JOIN account_data.trash_chunks c ON c.workspace_id = $1 AND c.item_id = b.id"              \
 	" ) AS stored (relation, layout_id, n) GROUP BY relation, layout_id"
+/* The counts of what comes back, parents first: in the order in which a cascade takes them. */
+#define COUNTS                                                                                     \
+	" SELECT FROM (SELECT i.relation, min(i.id::text) AS first FROM account_data.trash_items i"    \
+	"   WHERE i.workspace_id = $1 AND i.id IN (SELECT id FROM below) GROUP BY i.relation) k"       \
+	"  JOIN account_data.resources r ON r.relation = k.relation"                                   \
+	"  JOIN account_data.usage_counts u ON u.workspace_id = $1 AND u.name = r.limit_name"          \
+	"  ORDER BY k.first FOR UPDATE OF u"
 #define UUIDS "uuid, uuid, uuid"
 
 static Statement items[2] = {{.types = UUIDS, .by_index = true, .sql = PART ITEMS},
@@ -60,6 +67,9 @@ static Statement chunks[2] = {{.types = UUIDS, .by_index = true, .sql = PART CHU
 							  {.types = UUIDS, .by_index = true, .sql = WHOLE CHUNKS}};
 static Statement layouts[2] = {{.types = UUIDS, .by_index = true, .sql = PART LAYOUTS},
 							   {.types = UUIDS, .by_index = true, .sql = WHOLE LAYOUTS}};
+
+static Statement lock_counts[2] = {{.types = UUIDS, .by_index = true, .sql = PART COUNTS},
+								   {.types = UUIDS, .by_index = true, .sql = WHOLE COUNTS}};
 
 typedef struct Restore
 {
@@ -221,6 +231,9 @@ PutBack(Restore *restore, StoredItem *item, const char *new_name)
 		QueryEach(&items[is_whole], ItemArgs(item), 3, InsertStored, restore);
 		restore->is_chunk = true;
 		QueryEach(&chunks[is_whole], ItemArgs(item), 3, InsertStored, restore);
+		/* last, and rows before bytes: who deletes such rows holds them before their counts */
+		QueryRun(&lock_counts[is_whole], ItemArgs(item));
+		ItemUncount(item);
 		AfterTriggerEndQuery(NULL);
 	}
 	PG_CATCH();
@@ -244,7 +257,6 @@ account_restore(PG_FUNCTION_ARGS)
 	ArgRequired(fcinfo, 0, "trash_id");
 	p = PrincipalRequireRole(ROLE_EDITOR);
 	ItemLock(&item, &p->workspace_id, PG_GETARG_UUID_P(0), true);
-	ItemUncount(&item);
 	PutBack(&restore, &item, new_name);
 	ItemForget(&item);
 	PG_RETURN_VOID();

@@ -5,8 +5,9 @@
  * The rows of usage_counts are exact at every commit: whoever changes a
  * resource holds the row of its workspace until then.  Live rows count for the
  * limit of their kind; the bytes of live rows and of those in the trash count
- * as storage.  Workspaces are taken in their order, so that two statements on
- * many never wait for each other.
+ * as storage.  Workspaces are taken in their order, and in each the counts of
+ * rows before those of bytes, so that two statements on many never wait for each
+ * other.
  */
 #include "postgres.h"
 
@@ -120,16 +121,14 @@ AddOne(const pg_uuid_t *workspace_id, const char *name, int64 delta)
 		RequireNone(workspace_id);
 }
 
-/* Adds to the counts; PT402 when a limit would be passed.  name NULL: bytes only. */
+/* Adds to the storage; PT402 when its limit would be passed. */
 void
-UsageAdd(const pg_uuid_t *workspace_id, const char *name, const char *category, int64 rows,
-		 int64 bytes)
+UsageAddBytes(const pg_uuid_t *workspace_id, const char *category, int64 bytes)
 {
-	if (name != NULL)
-		AddOne(workspace_id, name, rows);
+	if (bytes == 0)
+		return;
 	AddOne(workspace_id, STORAGE, bytes);
-	if (bytes != 0)
-		AddOne(workspace_id, psprintf(STORAGE ":%s", category), bytes);
+	AddOne(workspace_id, psprintf(STORAGE ":%s", category), bytes);
 }
 
 static int
@@ -140,9 +139,9 @@ CompareTallies(const void *a, const void *b)
 	int order = memcmp(&x->workspace_id, &y->workspace_id, UUID_LEN);
 
 	if (order == 0)
-		order = strcmp(x->category, y->category);
-	if (order == 0)
 		order = strcmp(x->limit == NULL ? "" : x->limit, y->limit == NULL ? "" : y->limit);
+	if (order == 0)
+		order = strcmp(x->category, y->category);
 	return order;
 }
 
@@ -171,15 +170,32 @@ UsageSum(Tallies *tallies)
 	tallies->count = n + 1;
 }
 
+/* Those of one workspace, which stand together: rows first. */
+static void
+WriteTallies(const Tally *tallies, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (tallies[i].limit != NULL)
+			AddOne(&tallies[i].workspace_id, tallies[i].limit, tallies[i].rows);
+	for (int i = 0; i < n; i++)
+		UsageAddBytes(&tallies[i].workspace_id, tallies[i].category, tallies[i].bytes);
+}
+
+/* Adds all that was noted to the counts; PT402 when a limit would be passed. */
 void
 UsageWrite(Tallies *tallies)
 {
-	UsageSum(tallies);
-	for (int i = 0; i < tallies->count; i++)
-	{
-		const Tally *tally = &tallies->list[i];
+	int n;
 
-		UsageAdd(&tally->workspace_id, tally->limit, tally->category, tally->rows, tally->bytes);
+	UsageSum(tallies);
+	for (int i = 0; i < tallies->count; i += n)
+	{
+		const Tally *first = &tallies->list[i];
+
+		for (n = 1; i + n < tallies->count; n++)
+			if (!UuidEqual(&first->workspace_id, &first[n].workspace_id))
+				break;
+		WriteTallies(first, n);
 	}
 	tallies->count = 0;
 }
@@ -258,7 +274,7 @@ static Statement list_category = {
 		   " JOIN pg_catalog.pg_class c ON c.oid = r.relation WHERE r.category = $1",
 };
 
-/* In the order of UsageAdd(). */
+/* In the order of UsageWrite(). */
 static Statement lock_category = {
 	.types = "text",
 	.mode = QUERY_FRESH,

@@ -31,6 +31,7 @@ ALTER TABLE late_heir ADD PRIMARY KEY (id);
 SELECT lives_ok($$SELECT account.register_resource('base', 'base')$$, 'registering again takes in an heir that came later');
 INSERT INTO late_heir VALUES (4, :'team', 'late');
 SELECT is(live('base'), 4::bigint, 'whose rows then count');
+SELECT throws_ok('TRUNCATE heir', '55000', NULL, 'TRUNCATE of an heir does not pass by the trash');
 SELECT account.unregister_resource('base');
 SELECT is_empty($$SELECT tgname FROM pg_trigger WHERE tgrelid IN ('base'::regclass, 'heir'::regclass, 'late_heir'::regclass) AND NOT tgisinternal$$,
     'unregistering takes every trigger off heirs too');
@@ -101,6 +102,7 @@ CREATE TABLE parts_3 PARTITION OF parts FOR VALUES IN (3);
 INSERT INTO parts_3 SELECT n, :'team', 'late', 3, 1 FROM generate_series(200, 209) n;
 INSERT INTO parts SELECT n, :'team', 'late', 3, 1 FROM generate_series(210, 219) n;
 SELECT results_eq($$SELECT live('models'), live('storage_bytes:models')$$, 'SELECT count(*), sum(size) FROM parts', 'those of a partition that came later too');
+SELECT throws_ok('TRUNCATE parts_1', '55000', NULL, 'nor does that of a partition');
 SELECT account.unregister_resource('parts');
 SELECT is_empty($$SELECT tgname FROM pg_trigger t JOIN pg_inherits i ON i.inhrelid = t.tgrelid WHERE i.inhparent = 'parts'::regclass AND NOT tgisinternal$$, 'unregistering leaves no trigger on a partition');
 

@@ -228,7 +228,11 @@ UndoResource(Oid relid, const char *resource_id, const pg_uuid_t *workspace_id, 
 	update->owner = shape->owner;
 	update->home = get_rel_namespace(relid);
 	update->sql = sql.data;
-	QueryTable(update, NULL, NULL, NULL, 0);
+	if (QueryTable(update, NULL, NULL, NULL, 0) == 0)
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
+						errmsg("event cannot be undone: table %s does not take the change",
+							   ShapeQuote(relid)),
+						errdetail("A trigger or a rule of the table leaves out the update.")));
 	ImageUnpin(level);
 }
 

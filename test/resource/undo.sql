@@ -46,6 +46,14 @@ SELECT throws_ok(format('SELECT account.undo(%L)', :'gone'), '55000', NULL, 'a r
 SELECT lives_ok(format('SELECT account.undo(%L)', :'code'), 'once the way is free it works');
 SELECT throws_ok(format('SELECT account.undo(%L)', (SELECT id FROM account.activity WHERE action = 'trashed' ORDER BY id DESC LIMIT 1)), '55000', NULL, 'a deletion is restored, not undone');
 
+UPDATE projects SET a = 22 WHERE id = 2;
+SELECT last_event() AS kept \gset
+CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER keep BEFORE UPDATE ON projects FOR EACH ROW EXECUTE FUNCTION keep();
+SELECT throws_ok(format('SELECT account.undo(%L)', :'kept'), '55000', NULL, 'what a trigger does not let happen is no undo');
+DROP TRIGGER keep ON projects;
+SELECT lives_ok(format('SELECT account.undo(%L)', :'kept'), 'and can be tried again without it');
+
 -- a statement above the limit is one event
 SET LOCAL account.activity_row_limit = 1;
 UPDATE projects SET b = 7 WHERE workspace_id = :'team';

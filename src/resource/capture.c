@@ -339,6 +339,10 @@ account_trash_capture(PG_FUNCTION_ARGS)
 	else if (trigger->tg_oldtable != NULL)
 		CaptureAll(batch, trigger);
 	else
+	{
+		/* rows of an heir that came since were seen by no trigger */
+		ShapeRequireCaptured(ShapeOf(RelationGetRelid(trigger->tg_relation)));
 		Flush(batch);
+	}
 	PG_RETURN_POINTER(NULL);
 }

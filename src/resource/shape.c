@@ -72,8 +72,7 @@ RelationChanged(Datum arg, Oid relid)
 	hash_seq_init(&scan, shapes);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 		if (entry->shape != NULL &&
-			(relid == InvalidOid || list_member_oid(entry->shape->parts, relid) ||
-			 list_member_oid(entry->shape->children, relid)))
+			(relid == InvalidOid || list_member_oid(entry->shape->related, relid)))
 			entry->shape->is_stale = has_stale = true;
 }
 
@@ -416,18 +415,21 @@ MakeShape(Oid relid)
 	MemoryContext old = MemoryContextSwitchTo(shape_memory);
 	Relation relation = table_open(relid, AccessShareLock);
 	Shape *shape = palloc0(sizeof(Shape));
+	List *parts = Parts(relid);
 	ListCell *cell;
 
 	shape->relid = relid;
 	shape->children = ShapeCascade(relid);
-	shape->uncaptured = FirstUncaptured(shape->children);
+	shape->related = list_concat_copy(parts, shape->children);
+	if (has_subclass(relid))
+		shape->related = list_concat_unique_oid(shape->related, ShapeMembers(relid));
+	shape->uncaptured = FirstUncaptured(list_delete_oid(list_copy(shape->related), relid));
 	shape->owner = relation->rd_rel->relowner;
 	shape->desc = CreateTupleDescCopyConstr(RelationGetDescr(relation));
 	shape->out = palloc0(sizeof(FmgrInfo) * Max(shape->desc->natts, 1));
 	table_close(relation, AccessShareLock);
 	AddRegistration(shape);
-	shape->parts = Parts(relid);
-	foreach (cell, shape->parts)
+	foreach (cell, parts)
 	{
 		relation = table_open(lfirst_oid(cell), AccessShareLock);
 		AddParents(shape, relation);

@@ -41,8 +41,9 @@ typedef struct ShapeParent
 
 typedef struct Shape
 {
-	Oid relid;	 /* the root when it is partitioned */
-	List *parts; /* the table and, if it is partitioned, its partitions */
+	Oid relid; /* the root when it is partitioned */
+	List *
+		related; /* the table, its partitions and heirs, and children: it is stale when one changes */
 	Oid owner;
 	bool is_resource; /* else it only hangs on one */
 	char *kind;
@@ -54,7 +55,7 @@ typedef struct Shape
 	int nkey;
 	AttrNumber key[INDEX_MAX_KEYS];
 	List *children; /* tables whose rows go with its rows */
-	Oid uncaptured; /* one of them without the trigger; InvalidOid: all have it */
+	Oid uncaptured; /* one of them, or an heir, without the trigger; InvalidOid: all have it */
 	List *parents;	/* ShapeParent, by cascade */
 	List *keys;		/* ShapeKey, that children refer to */
 	bool goes_with_people;

@@ -82,7 +82,7 @@ static const char *const service_functions[] = {
 };
 
 static const char *const operator_functions[] = {
-	"rotate_master_key", "health", "dead_letters", "retry_dead_letter",
+	"rotate_master_key", "health", "read_stats", "dead_letters", "retry_dead_letter",
 	"add_reserved_name", "remove_reserved_name", "add_consumer_domain", "remove_consumer_domain",
 	"set_plan", "set_plan_limit", "set_plan_feature", "override_limit", "end_limit_override",
 	"provision_enterprise",
@@ -202,7 +202,9 @@ GrantOperator(RoleSpec *grantee)
 	GrantTypes(grantee);
 	GrantSchema(grantee, "account_data");
 	Grant(grantee, ACL_TARGET_OBJECT, OBJECT_TABLE,
-		  list_make1(makeRangeVar(pstrdup("account"), pstrdup("audit_log"), -1)), "select", NULL);
+		  list_make2(makeRangeVar(pstrdup("account"), pstrdup("audit_log"), -1),
+					 makeRangeVar(pstrdup("account"), pstrdup("stats"), -1)),
+		  "select", NULL);
 	Grant(grantee, ACL_TARGET_ALL_IN_SCHEMA, OBJECT_TABLE,
 		  list_make1(makeString(pstrdup("account_data"))), "select", NULL);
 }

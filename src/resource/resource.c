@@ -26,6 +26,7 @@
 #include "base/query.h"
 #include "resource/attach.h"
 #include "resource/shape.h"
+#include "resource/undo.h"
 #include "resource/usage.h"
 #include "workspace/plan.h"
 
@@ -214,10 +215,10 @@ Register(Registration *r)
 		return;
 	}
 	args[0] = ArgText(r->kind);
-	if (QueryRow(&find_kind, args, row, 1))
+	if (UndoOwnsType(r->kind) || QueryRow(&find_kind, args, row, 1))
 		ereport(ERROR,
 				(errcode(ERRCODE_ACCOUNT_TAKEN), errmsg("kind \"%s\" already exists", r->kind),
-				 errdetail("Another table is registered under it.")));
+				 errdetail("Another table is registered under it, or account has it.")));
 	InsertResource(r);
 	(void) AttachCapture(r->relid);
 	AttachChanges(r->relid);

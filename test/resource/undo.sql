@@ -4,6 +4,7 @@ SELECT no_plan();
 \ir ../lib/cast.psql
 
 CREATE TABLE projects (id int PRIMARY KEY, workspace_id uuid NOT NULL, name text, a int, b int, code int UNIQUE);
+CREATE TABLE of_settings (id int PRIMARY KEY, workspace_id uuid NOT NULL);
 SELECT account.register_resource('projects', 'project');
 INSERT INTO projects VALUES (1, :'team', 'one', 1, 1, 1), (2, :'team', 'two', 2, 2, 2), (3, :'eva_home', 'hers', 3, 3, 3);
 CREATE FUNCTION last_event() RETURNS uuid LANGUAGE sql AS 'SELECT id FROM account.activity ORDER BY id DESC LIMIT 1';
@@ -18,6 +19,8 @@ SELECT account.act_as(:'ann', :'team');
 SELECT is((SELECT undoable_until FROM account.activity WHERE id = last_event()), NULL, 'nor one of settings');
 SELECT throws_ok('SELECT account.undo(last_event())', '55000', NULL, 'not to an owner either');
 SELECT account.act_as(:'eva', :'team');
+
+SELECT throws_ok('SELECT account.register_resource(''of_settings'', ''settings'')', '23505', 'kind "settings" already exists', 'an editor''s update of a row is never taken for one of settings: no table is registered under that kind');
 
 -- undo of an undo
 UPDATE projects SET a = 10 WHERE id = 1;

@@ -89,12 +89,12 @@ CREATE FUNCTION account.log_event(resource_type text, action text, resource_id t
     resource_name text DEFAULT NULL, description text DEFAULT NULL, metadata jsonb DEFAULT NULL)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_log_event';
 COMMENT ON FUNCTION account.log_event(text, text, text, text, text, jsonb)
-    IS 'Adds an event of the application to the active workspace''s feed; updates of settings and resources write their own. Needs editor.';
+    IS 'Adds an event of the application to the active workspace''s feed; updates of settings, profiles and resources write their own. Needs editor.';
 
 CREATE FUNCTION account.undo(event_id uuid)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_undo';
 COMMENT ON FUNCTION account.undo(uuid)
-    IS 'Puts back what an update of settings or of a resource changed, within an hour and unless it was changed again. Needs editor; settings need admin.';
+    IS 'Puts back what an update of settings, a profile or a resource changed, within an hour and unless it was changed again. Needs editor; settings and profiles need admin.';
 
 CREATE FUNCTION account.verify_activity(workspace_id uuid, OUT is_intact boolean, OUT links bigint, OUT events bigint,
     OUT digest bytea, OUT problem text, OUT pruned_through bigint)

@@ -35,6 +35,7 @@ static const char *const usage_functions[] = {
 	"create_service_account", "delete_service_account", "set_service_account_role",
 	/* people */
 	"add_email", "resend_email_code", "verify_email", "set_primary_email", "remove_email",
+	"update_profile",
 	/* workspaces */
 	"update_team_settings", "create_team", "delete_team", "joinable_teams", "join_team",
 	"set_member_role", "remove_member", "leave_team", "transfer_ownership",
@@ -58,6 +59,7 @@ static const char *const usage_functions[] = {
 
 static const char *const usage_views[] = {
 	"api_keys", "service_accounts", "emails", "workspaces", "members", "invites",
+	"profile", "public_profiles", "use_cases",
 	"plans", "limits", "subscription",
 	"balance", "transactions", "holds", "grants", "payments", "payment_methods", "billing", "referrals",
 	"resources", "trash", "storage", "activity",
@@ -84,6 +86,7 @@ static const char *const service_functions[] = {
 static const char *const operator_functions[] = {
 	"rotate_master_key", "health", "read_stats", "dead_letters", "retry_dead_letter",
 	"add_reserved_name", "remove_reserved_name", "add_consumer_domain", "remove_consumer_domain",
+	"add_use_case", "remove_use_case",
 	"set_plan", "set_plan_limit", "set_plan_feature", "override_limit", "end_limit_override",
 	"provision_enterprise",
 	"grant_credits", "adjust_credits", "refund", "expire_credits", "verify_ledger",

@@ -14,7 +14,6 @@
 #include "base/operator_list.h"
 #include "people/email.h"
 
-#define MAX_DOMAIN 253 /* RFC 1035 2.3.4, less the root's */
 #define MAX_LABEL 63
 
 static OperatorList consumer_domains = OPERATOR_LIST("consumer domain", "consumer_domains",
@@ -62,11 +61,11 @@ char *
 EmailArgDomain(FunctionCallInfo fcinfo, int n, const char *what)
 {
 	text *value;
-	char domain[MAX_DOMAIN + 1];
+	char domain[EMAIL_MAX_DOMAIN + 1];
 
 	ArgRequired(fcinfo, n, what);
 	value = PG_GETARG_TEXT_PP(n);
-	if (VARSIZE_ANY_EXHDR(value) <= MAX_DOMAIN)
+	if (VARSIZE_ANY_EXHDR(value) <= EMAIL_MAX_DOMAIN)
 	{
 		EmailLower(value, domain);
 		if (EmailIsDomain(domain))

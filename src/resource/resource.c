@@ -30,8 +30,6 @@
 #include "resource/usage.h"
 #include "workspace/plan.h"
 
-#define MAX_KIND 63
-
 typedef struct Registration
 {
 	Oid relid;
@@ -93,18 +91,6 @@ RequireOwner(Oid relid)
 		pg_class_aclcheck(CatalogTable("resources"), caller, ACL_SELECT) != ACLCHECK_OK)
 		ErrorDenied(
 			psprintf("This needs the owner of table %s or an operator.", ShapeQuote(relid)));
-}
-
-static char *
-ArgKind(FunctionCallInfo fcinfo, int n)
-{
-	char *kind = ArgName(fcinfo, n, "kind", MAX_KIND);
-
-	for (const char *c = kind; *c; c++)
-		if (!((*c >= 'a' && *c <= 'z') || (c > kind && ((*c >= '0' && *c <= '9') || *c == '_'))))
-			ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid kind: \"%s\"", kind),
-							errdetail("A kind is a letter a-z, then letters, digits and _.")));
-	return kind;
 }
 
 /* The type of a column, which must exist, and in the row itself. */
@@ -255,12 +241,12 @@ account_register_resource(PG_FUNCTION_ARGS)
 {
 	Registration r = {.relid = ArgTable(fcinfo, 0)};
 
-	r.kind = ArgKind(fcinfo, 1);
+	r.kind = ArgSymbol(fcinfo, 1, "kind");
 	ArgRequired(fcinfo, 2, "workspace_column");
 	r.workspace = PG_GETARG_NAME(2);
 	r.name = ArgColumn(fcinfo, 3);
 	r.size = ArgColumn(fcinfo, 4);
-	r.category = PG_ARGISNULL(5) ? r.kind : ArgName(fcinfo, 5, "category", MAX_KIND);
+	r.category = PG_ARGISNULL(5) ? r.kind : ArgName(fcinfo, 5, "category", ARG_MAX_SYMBOL);
 	r.policies = PG_ARGISNULL(6) || PG_GETARG_BOOL(6);
 	RequireOwner(r.relid);
 	CheckTable(&r);

@@ -16,6 +16,7 @@
 #include "base/errors.h"
 #include "base/query.h"
 #include "base/uuid.h"
+#include "people/profile.h"
 #include "resource/shape.h"
 #include "resource/undo.h"
 #include "workspace/setting.h"
@@ -64,7 +65,7 @@ static Statement changed_fields = {
 };
 
 /* What is changed by merge patches. */
-static const PatchTarget *const patch_targets[] = {&setting_target};
+static const PatchTarget *const patch_targets[] = {&setting_target, &profile_target};
 
 typedef struct ColumnChange
 {

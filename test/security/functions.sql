@@ -20,7 +20,7 @@ INSERT INTO reviewed VALUES
     ('volatile unsafe', 'grant_usage', '{authenticate, resume_session, switch_workspace, reset_principal, admit}'),
     ('volatile unsafe', 'grant_usage', '{create_api_key, rename_api_key, rotate_api_key, revoke_api_key, revoke_api_keys, disable_api_key, enable_api_key,
         reveal_api_key, create_service_account, delete_service_account, set_service_account_role}'),
-    ('volatile unsafe', 'grant_usage', '{add_email, resend_email_code, verify_email, set_primary_email, remove_email}'),
+    ('volatile unsafe', 'grant_usage', '{add_email, resend_email_code, verify_email, set_primary_email, remove_email, update_profile}'),
     ('volatile unsafe', 'grant_usage', '{create_team, delete_team, join_team, set_member_role, remove_member, leave_team, transfer_ownership, invite_member,
         resend_invite, cancel_invite, create_invite_link, accept_invite}'),
     ('volatile unsafe', 'grant_usage', '{update_team_settings, cancel_subscription, resume_subscription, change_cycle, set_seats}'),
@@ -35,7 +35,7 @@ INSERT INTO reviewed VALUES
     ('volatile unsafe', 'grant_service', '{act_as, open_session, sign_up, take_messages, mark_sent, mark_failed, start_subscription, renew_subscription}'),
     ('volatile unsafe', 'grant_operator', '{health, rotate_master_key, dead_letters, retry_dead_letter, set_plan, set_plan_limit, set_plan_feature,
         override_limit, end_limit_override, provision_enterprise}'),
-    ('volatile unsafe', 'grant_operator', '{add_reserved_name, remove_reserved_name, add_consumer_domain, remove_consumer_domain}'),
+    ('volatile unsafe', 'grant_operator', '{add_reserved_name, remove_reserved_name, add_consumer_domain, remove_consumer_domain, add_use_case, remove_use_case}'),
     ('volatile unsafe', 'nobody', '{grant_usage, grant_service, grant_operator}');
 
 CREATE TEMP VIEW doors AS

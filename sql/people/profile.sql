@@ -54,7 +54,7 @@ CREATE VIEW account_data.profile_fields WITH (security_barrier) AS
     SELECT w.id AS workspace_id, w.kind, w.slug AS username, w.hidden, w.name AS display_name,
            p.company, p.location, p.use_case, p.bio, p.intro, p.icon_colour, p.icon_initials, p.icon_image,
            p.links_github, p.links_linkedin, p.links_x, p.links_youtube, p.links_scholar, p.links_discord, p.links_website,
-           CASE WHEN w.kind = 'personal' THEN coalesce(p.hide_teams, false) END AS hide_teams,
+           coalesce(p.hide_teams, false) AS hide_teams,
            jsonb_strip_nulls(jsonb_build_object('colour', p.icon_colour, 'initials', p.icon_initials,
                'image', p.icon_image)) AS icon,
            jsonb_strip_nulls(jsonb_build_object('github', p.links_github, 'linkedin', p.links_linkedin, 'x', p.links_x,
@@ -65,10 +65,10 @@ CREATE VIEW account_data.profile_fields WITH (security_barrier) AS
 COMMENT ON VIEW account_data.profile_fields IS 'The profile of every workspace, field by field, and its objects.';
 
 CREATE VIEW account.profile WITH (security_barrier) AS
-    SELECT f.username, f.display_name, f.company, f.location, f.use_case, f.bio, f.intro, f.icon, f.links, f.hide_teams
-      FROM account.acting() p
-      JOIN account_data.profile_fields f ON f.workspace_id = p.workspace_id
-     WHERE account.require_principal();
+    SELECT f.username, f.display_name, f.company, f.location, f.use_case, f.bio, f.intro, f.icon, f.links,
+           CASE f.kind WHEN 'personal' THEN f.hide_teams END AS hide_teams
+      FROM account_data.profile_fields f
+     WHERE account.require_principal() AND f.workspace_id = account.current_workspace_id();
 COMMENT ON VIEW account.profile IS 'The profile that account.update_profile changes: the acting person''s, or in a team the team''s.';
 COMMENT ON COLUMN account.profile.username IS 'The person''s username or the team''s slug; it never changes.';
 COMMENT ON COLUMN account.profile.use_case IS 'One of account.use_cases; not public.';
@@ -79,7 +79,7 @@ COMMENT ON COLUMN account.profile.hide_teams IS 'Whether the public profile leav
 
 CREATE VIEW account.public_profiles WITH (security_barrier) AS
     SELECT f.username, f.kind, f.display_name, f.company, f.location, f.bio, f.intro, f.icon, f.links,
-           CASE WHEN NOT f.hide_teams THEN ARRAY(
+           CASE WHEN f.kind = 'personal' AND NOT f.hide_teams THEN ARRAY(
                SELECT t.slug FROM account_data.members m JOIN account_data.workspaces t ON t.id = m.workspace_id
                 WHERE m.user_id = u.id AND t.kind = 'team' AND NOT t.hidden ORDER BY t.slug) END AS teams
       FROM account_data.profile_fields f

@@ -28,38 +28,34 @@ static Statement preview = {
 		   " WHERE f.workspace_id = $1",
 };
 
+/* clang-format off */
+/* Of account_data.profiles, but for the workspace. */
+#define COLUMNS(row) \
+	row "company, " row "location, " row "use_case, " row "bio, " row "intro, " \
+	row "icon_colour, " row "icon_initials, " row "icon_image, " \
+	row "links_github, " row "links_linkedin, " row "links_x, " row "links_youtube, " \
+	row "links_scholar, " row "links_discord, " row "links_website, " row "hide_teams"
+
 static Statement write_profile = {
 	.types = "uuid, jsonb",
 	.mode = QUERY_FRESH,
-	.sql =
-		"WITH new AS ("
-		"  SELECT n.* FROM account_data.profile_fields f, jsonb_populate_record(f, $2) n"
-		"   WHERE f.workspace_id = $1),"
-		" named AS ("
-		"  UPDATE account_data.workspaces w SET name = n.display_name FROM new n"
-		"   WHERE w.id = $1 AND w.name IS DISTINCT FROM n.display_name)"
-		" INSERT INTO account_data.profiles AS p (workspace_id, company, location, use_case, bio,"
-		"   intro, icon_colour, icon_initials, icon_image, links_github, links_linkedin, links_x,"
-		"   links_youtube, links_scholar, links_discord, links_website, hide_teams)"
-		" SELECT workspace_id, company, location, use_case, bio,"
-		"   intro, icon_colour, icon_initials, icon_image, links_github, links_linkedin, links_x,"
-		"   links_youtube, links_scholar, links_discord, links_website, coalesce(hide_teams, false)"
-		"  FROM new"
-		" ON CONFLICT (workspace_id) DO UPDATE SET (company, location, use_case, bio,"
-		"   intro, icon_colour, icon_initials, icon_image, links_github, links_linkedin, links_x,"
-		"   links_youtube, links_scholar, links_discord, links_website, hide_teams) = ("
-		"   excluded.company, excluded.location, excluded.use_case, excluded.bio,"
-		"   excluded.intro, excluded.icon_colour, excluded.icon_initials, excluded.icon_image,"
-		"   excluded.links_github, excluded.links_linkedin, excluded.links_x,"
-		"   excluded.links_youtube, excluded.links_scholar, excluded.links_discord,"
-		"   excluded.links_website, excluded.hide_teams)",
+	.sql = "WITH new AS ("
+		   "  SELECT n.* FROM account_data.profile_fields f, jsonb_populate_record(f, $2) n"
+		   "   WHERE f.workspace_id = $1),"
+		   " named AS ("
+		   "  UPDATE account_data.workspaces w SET name = n.display_name FROM new n"
+		   "   WHERE w.id = $1 AND w.name IS DISTINCT FROM n.display_name)"
+		   " INSERT INTO account_data.profiles (workspace_id, " COLUMNS("") ")"
+		   "  SELECT workspace_id, " COLUMNS("") " FROM new"
+		   "  ON CONFLICT (workspace_id) DO UPDATE SET (" COLUMNS("") ") = (" COLUMNS("excluded.") ")",
 };
+/* clang-format on */
 
 static Statement read_profile = {
-	.types = "uuid",
+	.types = "",
 	.mode = QUERY_FRESH,
 	.sql = "SELECT username, display_name, company, location, use_case, bio, intro, icon, links,"
-		   " hide_teams FROM account_data.profile_fields WHERE workspace_id = $1",
+		   " hide_teams FROM account.profile",
 };
 
 static void
@@ -155,7 +151,6 @@ Datum
 account_update_profile(PG_FUNCTION_ARGS)
 {
 	Workspace workspace;
-	NullableDatum args[1];
 	NullableDatum row[PROFILE_COLUMNS];
 	Datum values[PROFILE_COLUMNS];
 	bool nulls[PROFILE_COLUMNS];
@@ -164,8 +159,7 @@ account_update_profile(PG_FUNCTION_ARGS)
 	(void) WorkspaceLockActive(ROLE_ADMIN, &workspace);
 	PatchApply(&profile_target, &workspace,
 			   PatchRead(&profile_target, &workspace, PG_GETARG_JSONB_P(0)));
-	args[0] = ArgUuid(&workspace.id);
-	(void) QueryRow(&read_profile, args, row, PROFILE_COLUMNS);
+	(void) QueryRow(&read_profile, NULL, row, PROFILE_COLUMNS);
 	for (int i = 0; i < PROFILE_COLUMNS; i++)
 	{
 		values[i] = row[i].value;

@@ -123,7 +123,7 @@ SELECT is(pg_temp.link(link, value), kept, format('%s: %s', link, value)) FROM (
     ('scholar', 'https://scholar.google.co.uk/citations?hl=en&user=qc6CJjYAAAAJ', 'qc6CJjYAAAAJ'), ('discord', 'ann.a_1', 'ann.a_1'),
     ('website', 'https://Ann.Example.com/', 'https://ann.example.com'), ('website', 'HTTPS://ann.example.com/A/~b?c=d&e=(f)#g', 'https://ann.example.com/A/~b?c=d&e=(f)#g'),
     ('website', 'https://xn--zrich-kva.example', 'https://xn--zrich-kva.example'), ('website', 'https://a.test/' || repeat('x', 1009), 'https://a.test/' || repeat('x', 1009))) good (link, value, kept);
-SELECT is(pg_temp.link(link, value), 'invalid links.' || link, format('refused for %s: %s', link, left(value, 60))) FROM (VALUES
+SELECT is(pg_temp.link(link, value), 'invalid links.' || link, format('refused for %s: %s', link, to_json(left(value, 60)))) FROM (VALUES
     ('github', '-octocat'), ('github', 'octocat-'), ('github', 'octo--cat'), ('github', repeat('x', 40)), ('github', 'octo cat'), ('github', E'octocat\n'), ('github', 'https://github.com/'),
     ('github', 'https://github.com/octocat/hello'), ('github', 'https://gitlab.com/octocat'), ('github', 'https://github.com.evil.test/octocat'), ('github', 'https://github.com@evil.test/octocat'),
     ('github', 'https://evil.test/github.com/octocat'), ('github', 'https://evil.test/?https://github.com/octocat'), ('github', 'javascript:alert(1)'), ('github', 'ftp://github.com/octocat'),

@@ -2,9 +2,9 @@
  * operator_list.h
  *		Lists that are shipped and that operators change.
  *
- * table_defaults has the entries as shipped; table has those that the operator
- * added or, where the flag is false, took out; table_in_force has what counts.
- * (The first is named in the singular, which only the script has to know.)
+ * What is shipped stands in a table of …_defaults; the operator's own table has
+ * the entries that were added or, where the flag is false, taken out; the view
+ * …_in_force has what counts.
  */
 #ifndef ACCOUNT_OPERATOR_LIST_H
 #define ACCOUNT_OPERATOR_LIST_H

@@ -174,8 +174,8 @@ ProfileCheckWebsite(const PatchField *field, JsonbValue *value)
 
 	if (address == NULL)
 		Refuse(field,
-			   "It must be an https address of at most 1024 bytes, of a domain and without a "
-			   "port; other than ASCII characters are written as xn-- and %XX.");
+			   "It must be an https address with a domain and no port, of at most 1024 ASCII "
+			   "characters.");
 	Keep(value, address);
 }
 

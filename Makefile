@@ -23,6 +23,7 @@ SQL_FILES = \
 	sql/access/attempt.sql \
 	sql/access/outbox.sql \
 	sql/people/email.sql \
+	sql/people/profile.sql \
 	sql/access/service_account.sql \
 	sql/access/api_key.sql \
 	sql/access/api_key_doors.sql \

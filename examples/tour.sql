@@ -26,6 +26,22 @@ SELECT account.sign_up('alice', 'someone@example.com', 'us');
 SELECT name FROM account.api_keys;
 
 --
+-- A profile, changed by a merge patch; what is wrong is named, and nothing of it is written
+--
+BEGIN;
+SELECT role FROM account.act_as(:'alice');
+SELECT display_name, company, icon, links FROM account.update_profile('{"company": "Acme", "icon": {"colour": "#1A7F37"},
+    "links": {"github": "https://github.com/alice-a", "x": "@alice"}}');
+SELECT links FROM account.update_profile('{"links": {"x": null}, "bio": "I look at pictures."}');
+SAVEPOINT before_trying;
+SELECT links FROM account.update_profile('{"bio": null, "links": {"website": "javascript:alert(1)"}}');
+ROLLBACK TO before_trying;
+SELECT id AS changed FROM account.activity WHERE resource_type = 'profile' ORDER BY id DESC LIMIT 1 \gset
+SELECT account.undo(:'changed');
+SELECT username, display_name, bio, links, teams FROM account.public_profiles WHERE username = 'alice';
+COMMIT;
+
+--
 -- An API key: make it, prove it, act with it
 --
 BEGIN;

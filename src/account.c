@@ -11,6 +11,7 @@
 #include "utils/guc.h"
 
 #include "access/api_key.h"
+#include "access/counter.h"
 #include "access/early_release.h"
 #include "access/event_chain.h"
 #include "access/outbox.h"
@@ -21,6 +22,7 @@
 #include "base/catalog.h"
 #include "base/keyring.h"
 #include "base/lookup.h"
+#include "base/shmem.h"
 #include "base/write.h"
 #include "people/user.h"
 #include "resource/retention.h"
@@ -35,10 +37,12 @@ void _PG_init(void);
 void
 _PG_init(void)
 {
+	ShmemInit();
 	CatalogInit();
 	LookupInit();
 	WriteInit();
 	KeyringInit();
+	CounterInit();
 	PrincipalInit();
 	RoleInit();
 	SessionInit();

@@ -43,15 +43,18 @@ CREATE VIEW account.activity WITH (security_barrier) AS
            CASE WHEN e.action = 'updated' AND e.at > statement_timestamp() - interval '1 hour' AND x.event_id IS NULL
                  AND e.image_of IS NOT NULL
                 THEN e.at + interval '1 hour' END AS undoable_until
-      FROM account.acting() p
-      JOIN account_data.events e ON e.workspace_id = p.workspace_id
+      FROM account_data.events e
       LEFT JOIN account_data.users u ON u.id = e.actor_id AND e.actor_kind = 'user'
       LEFT JOIN account_data.service_accounts s ON s.workspace_id = e.workspace_id AND s.id = e.actor_id
-      LEFT JOIN account_data.inboxes i ON i.workspace_id = e.workspace_id AND i.user_id = p.user_id
-      LEFT JOIN account_data.event_marks m ON m.workspace_id = e.workspace_id AND m.user_id = p.user_id AND m.event_id = e.id
+      LEFT JOIN account_data.inboxes i
+        ON i.workspace_id = e.workspace_id AND i.user_id = (SELECT p.user_id FROM account.acting() p)
+      LEFT JOIN account_data.event_marks m
+        ON m.workspace_id = e.workspace_id AND m.user_id = (SELECT p.user_id FROM account.acting() p) AND m.event_id = e.id
       LEFT JOIN account_data.undone_events x ON x.workspace_id = e.workspace_id AND x.event_id = e.id
-     WHERE account.require_principal() AND p.proof <> 'api_key';
-COMMENT ON VIEW account.activity IS 'What happened in the active workspace, as the acting person has seen and archived it; keys see none. Page with account.activity_page.';
+     WHERE account.require_principal()
+       AND e.workspace_id = (SELECT p.workspace_id FROM account.acting() p WHERE p.proof <> 'api_key')
+     ORDER BY e.id DESC;
+COMMENT ON VIEW account.activity IS 'What happened in the active workspace, newest first, as the acting person has seen and archived it; keys see none. Page with account.activity_page.';
 COMMENT ON COLUMN account.activity.undoable_until IS 'Until when account.undo takes it; null when it does not.';
 
 CREATE VIEW account.audit_log WITH (security_barrier) AS
@@ -89,12 +92,12 @@ CREATE FUNCTION account.log_event(resource_type text, action text, resource_id t
     resource_name text DEFAULT NULL, description text DEFAULT NULL, metadata jsonb DEFAULT NULL)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_log_event';
 COMMENT ON FUNCTION account.log_event(text, text, text, text, text, jsonb)
-    IS 'Adds an event of the application to the active workspace''s feed; updates of settings and resources write their own. Needs editor.';
+    IS 'Adds an event of the application to the active workspace''s feed; updates of settings, profiles and resources write their own. Needs editor.';
 
 CREATE FUNCTION account.undo(event_id uuid)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_undo';
 COMMENT ON FUNCTION account.undo(uuid)
-    IS 'Puts back what an update of settings or of a resource changed, within an hour and unless it was changed again. Needs editor; settings need admin.';
+    IS 'Puts back what an update of settings, a profile or a resource changed, within an hour and unless it was changed again. Needs editor; settings and profiles need admin.';
 
 CREATE FUNCTION account.verify_activity(workspace_id uuid, OUT is_intact boolean, OUT links bigint, OUT events bigint,
     OUT digest bytea, OUT problem text, OUT pruned_through bigint)

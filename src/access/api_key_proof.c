@@ -22,6 +22,7 @@
 #include "utils/timestamp.h"
 
 #include "access/api_key_proof.h"
+#include "access/counter.h"
 #include "access/principal.h"
 #include "access/role.h"
 #include "access/scope.h"
@@ -58,6 +59,10 @@ typedef enum
 	KEY_SCOPE,
 	KEY_ADDRESS,
 } KeyState;
+
+/* Their counters stand in the same order, from COUNTER_API_KEY_VALID on. */
+StaticAssertDecl((int) KEY_ADDRESS == COUNTER_API_KEY_ADDRESS - COUNTER_API_KEY_VALID,
+				 "each state of a key has its counter");
 
 static const char *const codes[] = {"VALID",   "NOT_FOUND",			 "DISABLED",
 									"EXPIRED", "INSUFFICIENT_SCOPE", "IP_NOT_ALLOWED"};
@@ -230,7 +235,14 @@ ApiKeyHoldsUntil(const pg_uuid_t *workspace_id, const pg_uuid_t *api_key_id,
 	return until;
 }
 
-/* Pure: no side effect, so it serves a standby and parallel plans too. */
+static KeyState
+Count(KeyState state)
+{
+	CounterAdd(COUNTER_API_KEY_VALID + state);
+	return state;
+}
+
+/* Pure: no side effect but a count, so it serves a standby and parallel plans too. */
 PG_FUNCTION_INFO_V1(account_verify_api_key);
 Datum
 account_verify_api_key(PG_FUNCTION_ARGS)
@@ -240,11 +252,20 @@ account_verify_api_key(PG_FUNCTION_ARGS)
 	KeyState state;
 
 	ErrorHideStatement(&hide);
-	state = Prove(PG_GETARG_DATUM(0), &principal, NULL, NULL);
+	state = Count(Prove(PG_GETARG_DATUM(0), &principal, NULL, NULL));
 	ErrorShowStatement(&hide);
 	if (state != KEY_VALID)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(PrincipalResult(fcinfo, principal));
+}
+
+/* Which key was refused and why; only the server's log tells. */
+static const char *
+Reason(KeyState state, const Principal *principal)
+{
+	return principal == NULL
+			   ? "No such key."
+			   : psprintf("API key %s: %s.", UuidText(&principal->credential_id), codes[state]);
 }
 
 /* One message for every way to fail, so that it tells nothing to who guesses. */
@@ -255,12 +276,16 @@ account_authenticate(PG_FUNCTION_ARGS)
 	uint64 generation = RoleGeneration();
 	bool is_local = PG_ARGISNULL(1) || PG_GETARG_BOOL(1);
 	ErrorContextCallback hide;
-	Principal *principal;
+	Principal *principal = NULL;
+	KeyState state = KEY_NOT_FOUND;
 	TimestampTz until;
 
 	ErrorHideStatement(&hide);
-	if (PG_ARGISNULL(0) || Prove(PG_GETARG_DATUM(0), &principal, &until, NULL) != KEY_VALID)
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_NOT_SIGNED_IN), errmsg("invalid API key")));
+	if (!PG_ARGISNULL(0))
+		state = Prove(PG_GETARG_DATUM(0), &principal, &until, NULL);
+	if (Count(state) != KEY_VALID)
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_NOT_SIGNED_IN), errmsg("invalid API key"),
+						errdetail_log("%s", Reason(state, principal))));
 	PrincipalSet(principal, is_local, generation, until);
 	UseNote(&principal->credential_id);
 	ErrorShowStatement(&hide);
@@ -303,6 +328,19 @@ Admit(FunctionCallInfo fcinfo, Principal **principal)
 	return KEY_VALID;
 }
 
+/* A verdict is no error, so what a gateway turns away is told to the log here. */
+static void
+LogRefusal(KeyState state, const Principal *principal, inet *address)
+{
+	const char *from = "";
+
+	if (address != NULL)
+		from = psprintf(" from %s",
+						DatumGetCString(DirectFunctionCall1(inet_out, InetPGetDatum(address))));
+	ereport(LOG_SERVER_ONLY, (errmsg("API key refused%s", from),
+							  errdetail_log("%s", Reason(state, principal)), errhidecontext(true)));
+}
+
 /*
  * The whole gate in one call.  The rate limit's fields are null: no limit.
  * Fields of the principal are null unless the key itself holds.
@@ -328,8 +366,10 @@ account_admit(PG_FUNCTION_ARGS)
 		ScopeCheck(PG_GETARG_TEXT_PP(2));
 	if (!PG_ARGISNULL(0))
 		state = Admit(fcinfo, &principal);
-	if (state == KEY_VALID)
+	if (Count(state) == KEY_VALID)
 		UseNote(&principal->credential_id);
+	else
+		LogRefusal(state, principal, PG_ARGISNULL(3) ? NULL : PG_GETARG_INET_PP(3));
 	ErrorShowStatement(&hide);
 	memset(nulls, true, sizeof(nulls));
 	values[0] = BoolGetDatum(state == KEY_VALID);

@@ -18,6 +18,7 @@
 #include "utils/guc.h"
 #include "utils/inet.h"
 
+#include "access/counter.h"
 #include "access/event.h"
 #include "access/person.h"
 #include "access/role.h"
@@ -88,6 +89,7 @@ IdleTimeout(void)
 static void
 Refuse(void)
 {
+	CounterAdd(COUNTER_SESSION_INVALID);
 	ereport(ERROR, (errcode(ERRCODE_ACCOUNT_NOT_SIGNED_IN), errmsg("invalid session")));
 }
 
@@ -168,6 +170,7 @@ account_resume_session(PG_FUNCTION_ARGS)
 	principal->credential_id = session.id;
 	if (!PersonEnter(principal, &session.user_id, NULL, &until))
 		Refuse();
+	CounterAdd(COUNTER_SESSION_VALID);
 	PrincipalSet(principal, is_local, generation, Min(until, session.expires_at));
 	UseNoteEvery(&session.id, Min(USE_WRITTEN_EVERY, IdleTimeout() / USES_A_TIMEOUT));
 	ErrorShowStatement(&hide);

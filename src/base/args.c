@@ -31,11 +31,12 @@ HasText(const char *s)
 	return s[strspn(s, " \t\r\n\f\v")] != '\0';
 }
 
-static bool
-HasControl(const char *s)
+/* Whether it has a control character of ASCII but those. */
+bool
+TextHasControl(const char *s, const char *but)
 {
 	for (; *s; s++)
-		if ((unsigned char) *s < 0x20 || *s == 0x7f)
+		if (((unsigned char) *s < 0x20 || *s == 0x7f) && strchr(but, *s) == NULL)
 			return true;
 	return false;
 }
@@ -54,7 +55,7 @@ NameFromText(const text *value, const char *what, int max_chars)
 	if (!HasText(name))
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid %s: empty", what),
 						errdetail("It must have 1 to %d characters.", max_chars)));
-	if (HasControl(name))
+	if (TextHasControl(name, ""))
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
 						errmsg("invalid %s: it contains a control character", what)));
 	return name;
@@ -65,6 +66,20 @@ ArgName(FunctionCallInfo fcinfo, int n, const char *what, int max_chars)
 {
 	ArgRequired(fcinfo, n, what);
 	return NameFromText(PG_GETARG_TEXT_PP(n), what, max_chars);
+}
+
+/* A name that code goes by: lower-case letters, digits and underscores. */
+char *
+ArgSymbol(FunctionCallInfo fcinfo, int n, const char *what)
+{
+	char *name = ArgName(fcinfo, n, what, ARG_MAX_SYMBOL);
+
+	if (name[0] < 'a' || name[0] > 'z' ||
+		name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] != '\0')
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid %s: \"%s\"", what, name),
+						errdetail("It must begin with a lower-case letter and have only lower-case "
+								  "letters, digits and underscores.")));
+	return name;
 }
 
 char *

@@ -14,8 +14,12 @@
 
 #include "base/catalog.h"
 
+#define ARG_MAX_SYMBOL 63
+
+extern bool TextHasControl(const char *s, const char *but);
 extern char *NameFromText(const text *value, const char *what, int max_chars);
 extern char *ArgName(FunctionCallInfo fcinfo, int n, const char *what, int max_chars);
+extern char *ArgSymbol(FunctionCallInfo fcinfo, int n, const char *what);
 extern char *ArgOptionalText(FunctionCallInfo fcinfo, int n);
 extern void ArgRequired(FunctionCallInfo fcinfo, int n, const char *what);
 extern void ArgArray(ArrayType *array, const char *what, int max_elements);

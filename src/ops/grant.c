@@ -35,6 +35,7 @@ static const char *const usage_functions[] = {
 	"create_service_account", "delete_service_account", "set_service_account_role",
 	/* people */
 	"add_email", "resend_email_code", "verify_email", "set_primary_email", "remove_email",
+	"update_profile",
 	/* workspaces */
 	"update_team_settings", "create_team", "delete_team", "joinable_teams", "join_team",
 	"set_member_role", "remove_member", "leave_team", "transfer_ownership",
@@ -58,6 +59,7 @@ static const char *const usage_functions[] = {
 
 static const char *const usage_views[] = {
 	"api_keys", "service_accounts", "emails", "workspaces", "members", "invites",
+	"profile", "public_profiles", "use_cases",
 	"plans", "limits", "subscription",
 	"balance", "transactions", "holds", "grants", "payments", "payment_methods", "billing", "referrals",
 	"resources", "trash", "storage", "activity",
@@ -82,8 +84,9 @@ static const char *const service_functions[] = {
 };
 
 static const char *const operator_functions[] = {
-	"rotate_master_key", "health", "dead_letters", "retry_dead_letter",
+	"rotate_master_key", "health", "read_stats", "dead_letters", "retry_dead_letter",
 	"add_reserved_name", "remove_reserved_name", "add_consumer_domain", "remove_consumer_domain",
+	"add_use_case", "remove_use_case",
 	"set_plan", "set_plan_limit", "set_plan_feature", "override_limit", "end_limit_override",
 	"provision_enterprise",
 	"grant_credits", "adjust_credits", "refund", "expire_credits", "verify_ledger",
@@ -202,7 +205,9 @@ GrantOperator(RoleSpec *grantee)
 	GrantTypes(grantee);
 	GrantSchema(grantee, "account_data");
 	Grant(grantee, ACL_TARGET_OBJECT, OBJECT_TABLE,
-		  list_make1(makeRangeVar(pstrdup("account"), pstrdup("audit_log"), -1)), "select", NULL);
+		  list_make2(makeRangeVar(pstrdup("account"), pstrdup("audit_log"), -1),
+					 makeRangeVar(pstrdup("account"), pstrdup("stats"), -1)),
+		  "select", NULL);
 	Grant(grantee, ACL_TARGET_ALL_IN_SCHEMA, OBJECT_TABLE,
 		  list_make1(makeString(pstrdup("account_data"))), "select", NULL);
 }

@@ -11,6 +11,8 @@
 
 #include "base/compat.h"
 
+#define EMAIL_MAX_DOMAIN 253 /* RFC 1035 2.3.4, less the root's */
+
 extern char *EmailNormalise(const text *email);
 extern void EmailLock(const char *email);
 pg_noreturn extern void EmailTaken(const char *email);

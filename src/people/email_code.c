@@ -25,6 +25,7 @@
 #include "utils/timestamp.h"
 
 #include "access/attempt.h"
+#include "access/counter.h"
 #include "access/outbox.h"
 #include "access/seal.h"
 #include "base/crypto.h"
@@ -89,6 +90,7 @@ static Statement lock_code = {
 static void
 Refuse(void)
 {
+	CounterAdd(COUNTER_EMAIL_CODE_INVALID);
 	ereport(ERROR, (errcode(ERRCODE_ACCOUNT_NOT_SIGNED_IN), errmsg("invalid email code"),
 					errdetail("The code is wrong, expired, replaced, or was tried too often."),
 					errhint("account.resend_email_code sends a new one."), errhidestmt(true)));
@@ -245,4 +247,5 @@ EmailCodeCheck(const Person *person, const char *email, const pg_uuid_t *id, con
 	if (VARSIZE_ANY_EXHDR(stored) != sizeof(mac) ||
 		!CryptoEqual(VARDATA_ANY(stored), mac, sizeof(mac)))
 		Refuse();
+	CounterAdd(COUNTER_EMAIL_CODE_VALID);
 }

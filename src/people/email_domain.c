@@ -11,31 +11,13 @@
 
 #include "base/args.h"
 #include "base/errors.h"
-#include "base/query.h"
+#include "base/operator_list.h"
 #include "people/email.h"
 
-#define MAX_DOMAIN 253 /* RFC 1035 2.3.4, less the root's */
 #define MAX_LABEL 63
 
-static Statement find_consumer_domain = {
-	.types = "text",
-	.sql = "SELECT true FROM account_data.consumer_domains_in_force WHERE domain = $1",
-};
-
-static Statement add_domain = {
-	.types = "text",
-	.sql = "INSERT INTO account_data.consumer_domains (domain) VALUES ($1)"
-		   " ON CONFLICT (domain) DO UPDATE SET (is_consumer, changed_by, changed_at)"
-		   " = (true, session_user, statement_timestamp())",
-};
-
-static Statement remove_domain = {
-	.types = "text",
-	.sql = "INSERT INTO account_data.consumer_domains (domain, is_consumer)"
-		   " SELECT domain, false FROM account_data.consumer_domains_in_force WHERE domain = $1"
-		   " ON CONFLICT (domain) DO UPDATE SET (is_consumer, changed_by, changed_at)"
-		   " = (false, session_user, statement_timestamp())",
-};
+static OperatorList consumer_domains = OPERATOR_LIST("consumer domain", "consumer_domains",
+													 "domain", "is_consumer");
 
 /* Copies a text in lower case to where there is room for it and an end. */
 void
@@ -79,11 +61,11 @@ char *
 EmailArgDomain(FunctionCallInfo fcinfo, int n, const char *what)
 {
 	text *value;
-	char domain[MAX_DOMAIN + 1];
+	char domain[EMAIL_MAX_DOMAIN + 1];
 
 	ArgRequired(fcinfo, n, what);
 	value = PG_GETARG_TEXT_PP(n);
-	if (VARSIZE_ANY_EXHDR(value) <= MAX_DOMAIN)
+	if (VARSIZE_ANY_EXHDR(value) <= EMAIL_MAX_DOMAIN)
 	{
 		EmailLower(value, domain);
 		if (EmailIsDomain(domain))
@@ -98,18 +80,14 @@ EmailArgDomain(FunctionCallInfo fcinfo, int n, const char *what)
 bool
 EmailIsCompany(const char *email)
 {
-	NullableDatum args[1] = {ArgText(strrchr(email, '@') + 1)};
-
-	return QueryRun(&find_consumer_domain, args) == 0;
+	return !OperatorListHas(&consumer_domains, strrchr(email, '@') + 1);
 }
 
 PG_FUNCTION_INFO_V1(account_add_consumer_domain);
 Datum
 account_add_consumer_domain(PG_FUNCTION_ARGS)
 {
-	NullableDatum args[1] = {ArgText(EmailArgDomain(fcinfo, 0, "domain"))};
-
-	QueryRun(&add_domain, args);
+	OperatorListAdd(&consumer_domains, EmailArgDomain(fcinfo, 0, "domain"));
 	PG_RETURN_VOID();
 }
 
@@ -117,11 +95,6 @@ PG_FUNCTION_INFO_V1(account_remove_consumer_domain);
 Datum
 account_remove_consumer_domain(PG_FUNCTION_ARGS)
 {
-	char *domain = EmailArgDomain(fcinfo, 0, "domain");
-	NullableDatum args[1] = {ArgText(domain)};
-
-	if (QueryRun(&remove_domain, args) == 0)
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_NOT_FOUND),
-						errmsg("consumer domain \"%s\" does not exist", domain)));
+	OperatorListRemove(&consumer_domains, EmailArgDomain(fcinfo, 0, "domain"));
 	PG_RETURN_VOID();
 }

@@ -31,7 +31,6 @@
 #include "people/user.h"
 #include "people/username.h"
 
-#define MAX_DISPLAY_NAME 100
 #define MAX_PROVIDER 50
 #define MAX_SUBJECT 255
 #define MAX_CODE 40
@@ -186,9 +185,10 @@ InsertIdentity(const pg_uuid_t *user_id, const IdentityClaim *claim)
 static pg_uuid_t *
 SignUp(FunctionCallInfo fcinfo)
 {
-	char *username = ArgName(fcinfo, 0, "username", MAX_DISPLAY_NAME);
-	char *display_name = PG_ARGISNULL(3) ? username
-										 : ArgName(fcinfo, 3, "display_name", MAX_DISPLAY_NAME);
+	char *username = ArgName(fcinfo, 0, "username", USER_MAX_DISPLAY_NAME);
+	char *display_name = PG_ARGISNULL(3)
+							 ? username
+							 : ArgName(fcinfo, 3, "display_name", USER_MAX_DISPLAY_NAME);
 	IdentityClaim *identity = ArgIdentity(fcinfo, 5);
 	char *password_hash;
 	char *email;

@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#define USER_MAX_DISPLAY_NAME 100 /* characters */
+
 extern void UserInit(void);
 
 #endif /* ACCOUNT_USER_H */

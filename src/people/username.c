@@ -11,32 +11,15 @@
 
 #include "base/args.h"
 #include "base/errors.h"
+#include "base/operator_list.h"
 #include "base/query.h"
 #include "people/username.h"
 
 #define MIN_LEN 4
 #define MAX_LEN 32
 
-static Statement find_reserved = {
-	.types = "text",
-	.mode = QUERY_READ,
-	.sql = "SELECT true FROM account_data.reserved_names_in_force WHERE name = $1",
-};
-
-static Statement reserve_name = {
-	.types = "text",
-	.sql = "INSERT INTO account_data.reserved_names (name) VALUES ($1)"
-		   " ON CONFLICT (name) DO UPDATE SET (is_reserved, changed_by, changed_at)"
-		   " = (true, session_user, statement_timestamp())",
-};
-
-static Statement free_name = {
-	.types = "text",
-	.sql = "INSERT INTO account_data.reserved_names (name, is_reserved)"
-		   " SELECT name, false FROM account_data.reserved_names_in_force WHERE name = $1"
-		   " ON CONFLICT (name) DO UPDATE SET (is_reserved, changed_by, changed_at)"
-		   " = (false, session_user, statement_timestamp())",
-};
+static OperatorList reserved_names = OPERATOR_LIST("reserved name", "reserved_names", "name",
+												   "is_reserved");
 
 static Statement find_slug = {
 	.types = "text",
@@ -86,22 +69,13 @@ ShapeProblem(const char *name)
 	return strlen(name) < MIN_LEN ? "it is shorter than 4 characters" : ReservedProblem(name);
 }
 
-static bool
-Exists(Statement *statement, const char *name)
-{
-	NullableDatum args[1] = {ArgText(name)};
-	NullableDatum row[1];
-
-	return QueryRow(statement, args, row, 1);
-}
-
 /* Raises 22023 for a name nobody may have; what is "username" or "slug". */
 void
 UsernameCheck(const char *name, const char *what)
 {
 	const char *problem = ShapeProblem(name);
 
-	if (problem == NULL && Exists(&find_reserved, name))
+	if (problem == NULL && OperatorListHas(&reserved_names, name))
 		problem = "it is reserved";
 	if (problem != NULL)
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid %s: %s", what, problem)));
@@ -116,6 +90,14 @@ UsernameTake(const char *name, const char *what, AccountRegion region)
 	if (QueryRun(&take_slug, args) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_ACCOUNT_TAKEN), errmsg("%s \"%s\" already exists", what, name)));
+}
+
+static bool
+IsTaken(const char *name)
+{
+	NullableDatum args[1] = {ArgText(name)};
+
+	return QueryRun(&find_slug, args) > 0;
 }
 
 static char *
@@ -143,9 +125,9 @@ account_check_username(PG_FUNCTION_ARGS)
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	reason = ShapeProblem(name);
 	is_wellformed = reason == NULL;
-	if (is_wellformed && Exists(&find_reserved, name))
+	if (is_wellformed && OperatorListHas(&reserved_names, name))
 		reason = "it is reserved";
-	else if (is_wellformed && Exists(&find_slug, name))
+	else if (is_wellformed && IsTaken(name))
 		reason = "it already exists";
 	if (is_wellformed && reason != NULL && !PG_ARGISNULL(1) && PG_GETARG_BOOL(1))
 		suggestion = Suggest(name);
@@ -175,9 +157,7 @@ PG_FUNCTION_INFO_V1(account_add_reserved_name);
 Datum
 account_add_reserved_name(PG_FUNCTION_ARGS)
 {
-	NullableDatum args[1] = {ArgText(ArgReserved(fcinfo, 0))};
-
-	QueryRun(&reserve_name, args);
+	OperatorListAdd(&reserved_names, ArgReserved(fcinfo, 0));
 	PG_RETURN_VOID();
 }
 
@@ -185,11 +165,6 @@ PG_FUNCTION_INFO_V1(account_remove_reserved_name);
 Datum
 account_remove_reserved_name(PG_FUNCTION_ARGS)
 {
-	char *name = ArgReserved(fcinfo, 0);
-	NullableDatum args[1] = {ArgText(name)};
-
-	if (QueryRun(&free_name, args) == 0)
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_NOT_FOUND),
-						errmsg("reserved name \"%s\" does not exist", name)));
+	OperatorListRemove(&reserved_names, ArgReserved(fcinfo, 0));
 	PG_RETURN_VOID();
 }

@@ -26,11 +26,10 @@
 #include "base/query.h"
 #include "resource/attach.h"
 #include "resource/shape.h"
+#include "resource/undo.h"
 #include "resource/usage.h"
 #include "workspace/limit.h"
 #include "workspace/plan.h"
-
-#define MAX_KIND 63
 
 typedef struct Registration
 {
@@ -93,22 +92,6 @@ RequireOwner(Oid relid)
 		pg_class_aclcheck(CatalogTable("resources"), caller, ACL_SELECT) != ACLCHECK_OK)
 		ErrorDenied(
 			psprintf("This needs the owner of table %s or an operator.", ShapeQuote(relid)));
-}
-
-static char *
-ArgKind(FunctionCallInfo fcinfo, int n)
-{
-	char *kind = ArgName(fcinfo, n, "kind", MAX_KIND);
-
-	for (const char *c = kind; *c; c++)
-		if (!((*c >= 'a' && *c <= 'z') || (c > kind && ((*c >= '0' && *c <= '9') || *c == '_'))))
-			ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid kind: \"%s\"", kind),
-							errdetail("A kind is a letter a-z, then letters, digits and _.")));
-	/* those of events that account.undo takes as the extension's own, and of limits */
-	if (strcmp(kind, "settings") == 0 || LimitIsOwn(kind))
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid kind: \"%s\"", kind),
-						errdetail("The extension itself gives it a meaning.")));
-	return kind;
 }
 
 /* The type of a column, which must exist, and in the row itself. */
@@ -220,10 +203,11 @@ Register(Registration *r)
 	}
 	args[0] = ArgText(r->kind);
 	args[1] = ArgText(LimitName(r->kind));
-	if (QueryRow(&find_kind, args, row, 1))
+	if (UndoOwnsType(r->kind) || LimitIsOwn(r->kind) || QueryRow(&find_kind, args, row, 1))
 		ereport(ERROR,
 				(errcode(ERRCODE_ACCOUNT_TAKEN), errmsg("kind \"%s\" already exists", r->kind),
-				 errdetail("Another table is registered under it, or counts for the same limit.")));
+				 errdetail("Another table is registered under it or counts for the same limit, or"
+						   " account has it.")));
 	InsertResource(r);
 	(void) AttachCapture(r->relid);
 	AttachChanges(r->relid);
@@ -260,12 +244,12 @@ account_register_resource(PG_FUNCTION_ARGS)
 {
 	Registration r = {.relid = ArgTable(fcinfo, 0)};
 
-	r.kind = ArgKind(fcinfo, 1);
+	r.kind = ArgSymbol(fcinfo, 1, "kind");
 	ArgRequired(fcinfo, 2, "workspace_column");
 	r.workspace = PG_GETARG_NAME(2);
 	r.name = ArgColumn(fcinfo, 3);
 	r.size = ArgColumn(fcinfo, 4);
-	r.category = PG_ARGISNULL(5) ? r.kind : ArgName(fcinfo, 5, "category", MAX_KIND);
+	r.category = PG_ARGISNULL(5) ? r.kind : ArgName(fcinfo, 5, "category", ARG_MAX_SYMBOL);
 	r.policies = PG_ARGISNULL(6) || PG_GETARG_BOOL(6);
 	RequireOwner(r.relid);
 	CheckTable(&r);

@@ -16,7 +16,10 @@
 #include "base/errors.h"
 #include "base/query.h"
 #include "base/uuid.h"
+#include "people/profile.h"
 #include "resource/shape.h"
+#include "resource/undo.h"
+#include "workspace/setting.h"
 
 #define MAX_CHANGES 100
 
@@ -50,22 +53,19 @@ static Statement find_kind = {
 	.sql = "SELECT relation::oid FROM account_data.resources WHERE kind = $1",
 };
 
-/* Settings that are not any more what the event made of them. */
-static Statement changed_settings = {
-	.types = "uuid, uuid",
-	.sql = "SELECT string_agg(c.key, ', ' ORDER BY c.key), jsonb_object_agg(c.key, c.value -> 0)"
-		   " FROM account_data.events e CROSS JOIN jsonb_each(e.metadata) c"
-		   "  JOIN account_data.workspaces w ON w.id = e.workspace_id"
-		   " WHERE e.workspace_id = $1 AND e.id = $2"
-		   "  AND to_jsonb(w) -> c.key IS DISTINCT FROM c.value -> 1",
-};
-
-static Statement undo_settings = {
-	.types = "uuid, uuid",
-	.sql = "SELECT account.update_team_settings(jsonb_object_agg(c.key, c.value -> 0))::text"
-		   " FROM account_data.events e CROSS JOIN jsonb_each(e.metadata) c"
+/* Fields ($3) that are not any more what the event made of them; what to make of all of them. */
+static Statement changed_fields = {
+	.types = "uuid, uuid, jsonb",
+	.by_index = true,
+	.sql = "SELECT string_agg(c.key, ', ' ORDER BY c.key)"
+		   "   FILTER (WHERE $3 -> c.key IS DISTINCT FROM c.value -> 1),"
+		   "  jsonb_object_agg(c.key, c.value -> 0)"
+		   " FROM account_data.events e, jsonb_each(e.metadata) c"
 		   " WHERE e.workspace_id = $1 AND e.id = $2",
 };
+
+/* What is changed by merge patches. */
+static const PatchTarget *const patch_targets[] = {&setting_target, &profile_target};
 
 typedef struct ColumnChange
 {
@@ -202,10 +202,12 @@ CheckWorkspace(const Shape *shape, const Changes *changes)
 	}
 }
 
+/* event is the workspace and the id of the event, as list_changes takes them. */
 static void
-UndoResource(Oid relid, const char *resource_id, const pg_uuid_t *workspace_id, Changes *changes)
+UndoResource(Oid relid, const NullableDatum event[2], const char *resource_id)
 {
 	const Shape *shape = ShapeOf(relid);
+	Changes changes = {.memory = CurrentMemoryContext};
 	TableStatement *update = palloc0(sizeof(TableStatement));
 	StringInfoData key;
 	StringInfoData sql;
@@ -214,16 +216,17 @@ UndoResource(Oid relid, const char *resource_id, const pg_uuid_t *workspace_id, 
 
 	initStringInfo(&key);
 	initStringInfo(&sql);
-	CheckWorkspace(shape, changes);
-	AppendKey(&key, shape, resource_id, workspace_id);
-	changed = ChangedSince(shape, changes, key.data);
+	QueryEach(&list_changes, event, 4, AddChange, &changes);
+	CheckWorkspace(shape, &changes);
+	AppendKey(&key, shape, resource_id, DatumGetUUIDP(event[0].value));
+	changed = ChangedSince(shape, &changes, key.data);
 	if (*changed != '\0')
 		Conflict(changed);
 	appendStringInfo(&sql, "UPDATE %s SET ", ShapeQuote(relid));
-	for (int i = 0; i < changes->count; i++)
+	for (int i = 0; i < changes.count; i++)
 		appendStringInfo(&sql, "%s%s = %s", i == 0 ? "" : ", ",
-						 quote_identifier(changes->list[i].column),
-						 Literal(shape, ColumnOf(shape, &changes->list[i]), changes->list[i].old));
+						 quote_identifier(changes.list[i].column),
+						 Literal(shape, ColumnOf(shape, &changes.list[i]), changes.list[i].old));
 	appendStringInfoString(&sql, strstr(key.data, " WHERE "));
 	update->owner = shape->owner;
 	update->home = get_rel_namespace(relid);
@@ -237,37 +240,45 @@ UndoResource(Oid relid, const char *resource_id, const pg_uuid_t *workspace_id, 
 }
 
 static void
-UndoSettings(const NullableDatum *args)
+UndoPatch(const PatchTarget *target, const pg_uuid_t *event_id)
 {
+	Workspace workspace;
+	NullableDatum args[3];
 	NullableDatum row[2];
 
-	PrincipalRequirePerson();
-	PrincipalRequireRole(ROLE_ADMIN);
-	(void) QueryRow(&changed_settings, args, row, 2);
+	(void) WorkspaceLockActive(ROLE_ADMIN, &workspace);
+	args[0] = ArgUuid(&workspace.id);
+	args[1] = ArgUuid(event_id);
+	args[2] = ArgPointer(PatchFields(target, &workspace));
+	(void) QueryRow(&changed_fields, args, row, 2);
 	if (!row[0].isnull)
 		Conflict(TextDatumGetCString(row[0].value));
-	QueryRun(&undo_settings, args);
+	PatchApply(target, &workspace, DatumGetJsonbP(row[1].value));
 }
 
-PG_FUNCTION_INFO_V1(account_undo);
-Datum
-account_undo(PG_FUNCTION_ARGS)
+/* What is changed by patches and has events of that type; NULL: nothing. */
+static const PatchTarget *
+FindTarget(const char *resource_type)
 {
-	const Principal *p;
-	Changes changes = {.memory = CurrentMemoryContext};
-	NullableDatum args[2];
-	NullableDatum event[5];
-	NullableDatum relation[1];
-	char *type;
+	for (size_t i = 0; i < lengthof(patch_targets); i++)
+		if (strcmp(patch_targets[i]->resource_type, resource_type) == 0)
+			return patch_targets[i];
+	return NULL;
+}
 
-	ArgRequired(fcinfo, 0, "event_id");
-	PrincipalRequirePerson();
-	p = PrincipalRequireRole(ROLE_EDITOR);
-	args[0] = ArgUuid(&p->workspace_id);
-	args[1] = ArgUuid(PG_GETARG_UUID_P(0));
+/* Whether events of that type are undone as something else than a resource. */
+bool
+UndoOwnsType(const char *resource_type)
+{
+	return FindTarget(resource_type) != NULL;
+}
+
+/* The event, held and noted as undone: who comes second finds it so. */
+static void
+TakeEvent(const NullableDatum args[2], NullableDatum event[5])
+{
 	if (!QueryRow(&find_event, args, event, 5))
-		ErrorNotFound("event", PG_GETARG_UUID_P(0));
-	type = TextDatumGetCString(event[0].value);
+		ErrorNotFound("event", DatumGetUUIDP(args[1].value));
 	if (strcmp(TextDatumGetCString(event[3].value), "updated") != 0 ||
 		DatumGetTimestampTz(event[2].value) <= GetCurrentStatementStartTimestamp() - USECS_PER_HOUR)
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE), errmsg("event cannot be undone"),
@@ -275,15 +286,34 @@ account_undo(PG_FUNCTION_ARGS)
 	if (QueryRun(&note_undone, args) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_ACCOUNT_WRONG_STATE), errmsg("event has been undone already")));
-	QueryEach(&list_changes, args, 4, AddChange, &changes);
-	if (DatumGetBool(event[4].value) && strcmp(type, "settings") == 0)
-		UndoSettings(args);
-	else if (DatumGetBool(event[4].value) && QueryRow(&find_kind, event, relation, 1) &&
-			 !event[1].isnull)
-		UndoResource(DatumGetObjectId(relation[0].value), TextDatumGetCString(event[1].value),
-					 &p->workspace_id, &changes);
+}
+
+PG_FUNCTION_INFO_V1(account_undo);
+Datum
+account_undo(PG_FUNCTION_ARGS)
+{
+	const Principal *p;
+	const PatchTarget *target;
+	NullableDatum args[2];
+	NullableDatum event[5];
+	NullableDatum relation[1];
+	bool has_image;
+
+	ArgRequired(fcinfo, 0, "event_id");
+	PrincipalRequirePerson();
+	p = PrincipalRequireRole(ROLE_EDITOR);
+	args[0] = ArgUuid(&p->workspace_id);
+	args[1] = ArgUuid(PG_GETARG_UUID_P(0));
+	TakeEvent(args, event);
+	has_image = DatumGetBool(event[4].value);
+	target = FindTarget(TextDatumGetCString(event[0].value));
+	if (has_image && target != NULL)
+		UndoPatch(target, PG_GETARG_UUID_P(0));
+	else if (has_image && QueryRow(&find_kind, event, relation, 1) && !event[1].isnull)
+		UndoResource(DatumGetObjectId(relation[0].value), args,
+					 TextDatumGetCString(event[1].value));
 	else
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE), errmsg("event cannot be undone"),
-						errdetail("It is an update of neither settings nor a resource.")));
+						errdetail("It is no update of settings, a profile or a resource.")));
 	PG_RETURN_VOID();
 }

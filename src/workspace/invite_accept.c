@@ -15,6 +15,7 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#include "access/counter.h"
 #include "access/event.h"
 #include "access/role.h"
 #include "access/token.h"
@@ -94,6 +95,7 @@ static Statement use_link = {
 static void
 RefuseUnknown(void)
 {
+	CounterAdd(COUNTER_INVITE_NOT_FOUND);
 	ereport(ERROR, (errcode(ERRCODE_ACCOUNT_NOT_FOUND), errmsg("invite does not exist")));
 }
 

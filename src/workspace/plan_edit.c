@@ -69,20 +69,6 @@ static Statement write_feature = {
 		   "  changed_at = statement_timestamp()",
 };
 
-/* A name that code goes by: lower-case letters, digits and underscores. */
-static char *
-ArgSymbol(FunctionCallInfo fcinfo, int n, const char *what)
-{
-	char *name = ArgName(fcinfo, n, what, PLAN_MAX_NAME);
-
-	if (name[0] < 'a' || name[0] > 'z' ||
-		name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] != '\0')
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID), errmsg("invalid %s: \"%s\"", what, name),
-						errdetail("It must begin with a lower-case letter and have only lower-case "
-								  "letters, digits and underscores.")));
-	return name;
-}
-
 static char *
 ArgPlan(FunctionCallInfo fcinfo, int n)
 {

@@ -50,6 +50,8 @@ COMMIT;
 SQL
 sql($node, as_person('maria', q(SELECT account.add_payment_method('stripe', 'pm_1', 'visa', '4242', 12, 2030),
 	account.set_billing_address('{"city": "Lyon"}'), account.set_auto_top_up(true, 30000000))));
+sql($node, as_person('maria', q(SELECT account.update_profile('{"display_name": "Maria M.", "bio": "Ten letters\\nor more", "icon": {"initials": "M"},
+	"links": {"x": "maria"}, "use_case": "research", "hide_teams": true}'), account.add_use_case('space'), account.remove_use_case('retail'))));
 my $token = sql($node, "SELECT token FROM account_data.users u, account.open_session(u.id) WHERE username = 'maria'");
 sql($node, "BEGIN; SELECT account.authenticate('$key{current}'); COMMIT");
 

@@ -46,7 +46,7 @@ CREATE TEMP TABLE first AS TABLE granted;
 SELECT account.grant_usage('grant_user'), account.grant_service('grant_backend'), account.grant_operator('"grant Operator""s"');
 SELECT set_eq('TABLE granted', 'TABLE first', 'granting a second time changes nothing');
 SELECT set_eq($$SELECT r FROM granted WHERE who = 'grant_user' AND r !~ '^execute '$$,
-    $$SELECT 'schema account' UNION ALL SELECT 'select account.' || relname FROM pg_class WHERE relnamespace = 'account'::regnamespace AND relkind = 'v' AND relname <> 'audit_log'
+    $$SELECT 'schema account' UNION ALL SELECT 'select account.' || relname FROM pg_class WHERE relnamespace = 'account'::regnamespace AND relkind = 'v' AND relname NOT IN ('audit_log', 'stats')
       UNION ALL TABLE types$$, 'grant_usage: the schema, its views and its types');
 SELECT set_eq($$SELECT r FROM granted WHERE who = 'grant_backend' EXCEPT SELECT r FROM granted WHERE who = 'grant_user' AND r !~ '^execute '$$,
     $$SELECT r FROM granted WHERE who = 'grant_backend' AND r ~ '^execute ' UNION ALL
@@ -54,7 +54,7 @@ SELECT set_eq($$SELECT r FROM granted WHERE who = 'grant_backend' EXCEPT SELECT 
     'grant_service: these, the schema of the tables, and pointing at users and workspaces');
 SELECT is_empty($$SELECT r FROM granted WHERE who = 'grant_user' EXCEPT SELECT r FROM granted WHERE who = 'grant_backend'$$, 'it includes grant_usage');
 SELECT set_eq($$SELECT r FROM granted WHERE who ~ 'Operator' AND r !~ '^execute '$$,
-    $$VALUES ('schema account'), ('schema account_data'), ('select account.audit_log')
+    $$VALUES ('schema account'), ('schema account_data'), ('select account.audit_log'), ('select account.stats')
       UNION ALL SELECT 'select account_data.' || relname FROM pg_class WHERE relnamespace = 'account_data'::regnamespace AND relkind IN ('r', 'v', 'p')
       UNION ALL TABLE types$$, 'grant_operator: both schemas and the types, reading the tables and the audit log');
 SELECT is_empty('SELECT pg_temp.rights(''grant_none'')', 'none of them reached another role');
@@ -91,7 +91,7 @@ SELECT throws_ok(format('SELECT pg_temp.as_role(''grant_none'', %L)', made || ';
 
 SELECT throws_ok(format('SELECT pg_temp.as_role(''grant_user'', %L)', q), '42501', NULL, 'with grant_usage one cannot: ' || q) FROM unnest(ARRAY[
     format('SELECT account.act_as(%L)', :'ann'), format('SELECT account.open_session(%L)', :'ann'), 'SELECT account.sign_up(''some-name'', ''a@b.test'', ''us'')',
-    'SELECT account.check_username(''some-name'')', 'SELECT account.health()', 'SELECT account.rotate_master_key()', 'SELECT FROM account_data.users']) q;
+    'SELECT account.check_username(''some-name'')', 'SELECT account.health()', 'TABLE account.stats', 'SELECT account.read_stats()', 'SELECT account.rotate_master_key()', 'SELECT FROM account_data.users']) q;
 SELECT account.act_as(:'ann');
 SELECT is(pg_temp.as_role('grant_user', 'SELECT account.current_user_id()'), :'ann', 'with grant_usage one reads who acts');
 SELECT isnt(pg_temp.as_role('grant_user', 'SELECT key FROM account.create_api_key(''k'')'), NULL, 'makes keys');
@@ -105,6 +105,7 @@ SELECT is(pg_temp.as_role('grant_backend', 'CREATE TABLE public.of_app (user_id 
     workspace_id uuid REFERENCES account_data.workspaces (id)); SELECT ''made'''), 'made', 'a backend points foreign keys at users and workspaces');
 SELECT throws_ok('SELECT pg_temp.as_role(''grant_backend'', ''CREATE TABLE public.of_app2 (k uuid REFERENCES account_data.master_keys)'')', '42501', NULL,
     'at nothing else');
+SELECT is(pg_temp.as_role('grant Operator"s', 'SELECT count(*) FROM account.stats WHERE subject = ''invite'''), '1', 'with grant_operator one reads the counters');
 SELECT is(pg_temp.as_role('grant Operator"s', 'SELECT count(*) FROM account_data.members WHERE user_id = ' || quote_literal(:'eva')), '2', 'with grant_operator one reads tables');
 SELECT throws_ok(format('SELECT pg_temp.as_role(''grant Operator"s'', %L)', q), '42501', NULL, 'but cannot: ' || q) FROM unnest(ARRAY[
     'UPDATE account_data.members SET role = ''owner''', 'DELETE FROM account_data.members', format('SELECT account.act_as(%L)', :'ann'),

@@ -72,6 +72,7 @@ SELECT throws_ok($$SELECT account.log_event('', 'x')$$, '22023', NULL, 'with a t
 SELECT throws_ok($$SELECT account.log_event('x', 'x', metadata => '[1]')$$, '22023', NULL, 'and an object');
 
 -- pages
+SELECT results_eq('SELECT id FROM account.activity', format('SELECT id FROM account_data.events WHERE workspace_id = %L ORDER BY id DESC', :'workspace'), 'the feed is newest first');
 SELECT results_eq($$SELECT id FROM account.activity_page(page_size => 3)$$, 'SELECT id FROM account.activity ORDER BY id DESC LIMIT 3', 'a page is the newest');
 SELECT id AS third FROM account.activity_page(page_size => 3) OFFSET 2 \gset
 SELECT results_eq(format('SELECT id FROM account.activity_page(after_id => %L, page_size => 3)', :'third'), 'SELECT id FROM account.activity ORDER BY id DESC LIMIT 3 OFFSET 3', 'the next goes on after it');

@@ -4,6 +4,7 @@ SELECT no_plan();
 \ir ../lib/cast.psql
 
 CREATE TABLE projects (id int PRIMARY KEY, workspace_id uuid, name text, a int, b int, code int UNIQUE);
+CREATE TABLE of_settings (id int PRIMARY KEY, workspace_id uuid NOT NULL);
 SELECT account.register_resource('projects', 'project');
 INSERT INTO projects VALUES (1, :'team', 'one', 1, 1, 1), (2, :'team', 'two', 2, 2, 2), (3, :'eva_home', 'hers', 3, 3, 3);
 CREATE FUNCTION last_event() RETURNS uuid LANGUAGE sql AS 'SELECT id FROM account.activity ORDER BY id DESC LIMIT 1';
@@ -18,6 +19,9 @@ SELECT account.act_as(:'ann', :'team');
 SELECT is((SELECT undoable_until FROM account.activity WHERE id = last_event()), NULL, 'nor one of settings');
 SELECT throws_ok('SELECT account.undo(last_event())', '55000', NULL, 'not to an owner either');
 SELECT account.act_as(:'eva', :'team');
+
+SELECT throws_ok('SELECT account.register_resource(''of_settings'', ''settings'')', '23505', 'kind "settings" already exists', 'an editor''s update of a row is never taken for one of settings: no table is registered under that kind');
+SELECT throws_ok('SELECT account.register_resource(''of_settings'', ''profile'')', '23505', 'kind "profile" already exists', 'nor under that of profiles');
 
 -- undo of an undo
 UPDATE projects SET a = 10 WHERE id = 1;
@@ -96,6 +100,60 @@ SELECT throws_ok(format('SELECT account.undo(%L)', :'setting'), '55000', NULL, '
 SELECT account.undo(last_event());
 SELECT lives_ok(format('SELECT account.undo(%L)', :'setting'), 'but when they are back');
 SELECT throws_ok(format('SELECT account.undo(%L)', :'setting'), '55000', 'event has been undone already', 'once');
+
+-- profiles
+SELECT account.log_event('profile', 'updated', NULL, NULL, NULL, '{"company": ["Evil", null]}');
+SELECT throws_ok('SELECT account.undo(last_event())', '55000', 'event cannot be undone', 'an update of a profile that was only logged is none');
+SELECT account.update_profile('{"company": "Acme", "display_name": "New name", "icon": {"colour": "#000000"}, "links": {"x": "team"}}');
+SELECT last_event() AS profile \gset
+SELECT isnt((SELECT undoable_until FROM account.activity WHERE id = :'profile'), NULL, 'an update of a profile is offered for undo');
+SELECT throws_ok(format('SELECT account.act_as(%L, %L); SELECT account.undo(%L)', who, :'team', :'profile'), '42501', 'permission denied for this operation', 'but not to ' || about)
+  FROM (VALUES (:'eva', 'an editor'), (:'vic', 'a viewer')) v (who, about);
+SELECT throws_ok(format('SELECT account.act_as(%L); SELECT account.undo(%L)', who, :'profile'), 'P0002', NULL, 'nor from another workspace') FROM unnest(ARRAY[:'zoe', :'ann']) who;
+SELECT account.act_as(:'ann', :'team');
+SELECT key FROM account.create_api_key('k') \gset
+SELECT throws_ok(format('SELECT account.authenticate(%L); SELECT account.undo(%L)', :'key', :'profile'), '42501', 'permission denied for this operation', 'nor to a key');
+SELECT account.act_as(:'ben', :'team');
+SELECT account.update_profile('{"bio": "We see things.", "links": {"github": "team"}}');
+SELECT account.undo(:'profile');
+SELECT is((SELECT to_jsonb(p) - '{location,use_case,intro}'::text[] FROM account.profile p), '{"username": "team-test", "display_name": "The team", "company": null, "bio": "We see things.", "icon": {}, "links": {"github": "team"},
+    "hide_teams": null}', 'another admin undoes all that it changed, and what others changed since stays, also inside an object');
+SELECT is((SELECT metadata FROM account.activity WHERE id = last_event()), '{"company": ["Acme", null], "display_name": ["New name", "The team"], "icon_colour": ["#000000", null], "links_x": ["team", null]}', 'the undo is an event');
+SELECT throws_ok(format('SELECT account.undo(%L)', :'profile'), '55000', 'event has been undone already', 'it is undone once');
+SELECT account.undo(last_event());
+SELECT is((SELECT jsonb_build_array(display_name, company, icon, links) FROM account.profile), '["New name", "Acme", {"colour": "#000000"}, {"x": "team", "github": "team"}]', 'and the undoing is undone');
+SELECT account.update_profile('{"links": {"x": "other", "github": null}}');
+SELECT last_event() AS later \gset
+SELECT account.update_profile('{"links": {"x": "third"}}');
+CREATE FUNCTION detail_of(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    detail text;
+BEGIN
+    EXECUTE query;
+    RETURN 'no error';
+EXCEPTION WHEN object_not_in_prerequisite_state THEN
+    GET STACKED DIAGNOSTICS detail = pg_exception_detail;
+    RETURN SQLERRM || ': ' || detail;
+END
+$$;
+SELECT is(detail_of(format('SELECT account.undo(%L)', :'later')), 'event cannot be undone: it was changed again: Changed since: links_x.', 'of a field that changed since nothing is undone, and it is named');
+SELECT is((SELECT links FROM account.profile), '{"x": "third"}', 'nothing of it');
+SELECT account.update_profile(patch) FROM unnest('{"{\"use_case\": \"research\"}","{\"use_case\": \"security\"}"}'::jsonb[]) patch;
+SELECT account.remove_use_case('research');
+SELECT account.undo(last_event());
+SELECT is((SELECT use_case FROM account.profile), 'research', 'what was there is put back, also when it is offered no more');
+SELECT account.act_as(:'ann');
+SELECT account.update_profile(jsonb_build_object('hide_teams', true, 'intro', repeat('é', 32768), 'bio', repeat('ß', 500)));
+SELECT account.undo(last_event());
+SELECT is((SELECT jsonb_build_array(hide_teams, intro, bio) FROM account.profile), '[false, null, null]', 'fields are undone however long they are');
+SELECT account.undo(last_event());
+SELECT is((SELECT jsonb_build_array(hide_teams, intro, bio) FROM account.profile), jsonb_build_array(true, repeat('é', 32768), repeat('ß', 500)), 'and put back whole');
+SELECT account.update_profile('{"company": "Acme"}');
+SELECT last_event() AS old \gset
+SET LOCAL session_replication_role = replica;
+UPDATE account_data.events SET at = at - interval '1 hour' WHERE id = :'old';
+SET LOCAL session_replication_role = origin;
+SELECT throws_ok(format('SELECT account.undo(%L)', :'old'), '55000', 'event cannot be undone', 'after an hour it is too late');
 
 SELECT * FROM finish();
 ROLLBACK;

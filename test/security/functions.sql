@@ -3,6 +3,7 @@
 --   stable safe      reads only, by the snapshot of the statement or what is committed now; holds in a parallel worker
 --   stable restricted  reads through a cursor, in the leader only
 --   stable unsafe    reads what is committed now, in commands of its own
+--   volatile safe    reads what is shared by all backends, at that moment
 --   volatile unsafe  writes, or sets who acts
 BEGIN;
 SELECT no_plan();
@@ -19,7 +20,7 @@ INSERT INTO reviewed VALUES
     ('volatile unsafe', 'grant_usage', '{authenticate, resume_session, switch_workspace, reset_principal, admit}'),
     ('volatile unsafe', 'grant_usage', '{create_api_key, rename_api_key, rotate_api_key, revoke_api_key, revoke_api_keys, disable_api_key, enable_api_key,
         reveal_api_key, create_service_account, delete_service_account, set_service_account_role}'),
-    ('volatile unsafe', 'grant_usage', '{add_email, resend_email_code, verify_email, set_primary_email, remove_email}'),
+    ('volatile unsafe', 'grant_usage', '{add_email, resend_email_code, verify_email, set_primary_email, remove_email, update_profile}'),
     ('volatile unsafe', 'grant_usage', '{create_team, delete_team, join_team, set_member_role, remove_member, leave_team, transfer_ownership, invite_member,
         resend_invite, cancel_invite, create_invite_link, accept_invite}'),
     ('volatile unsafe', 'grant_usage', '{update_team_settings, cancel_subscription, resume_subscription, change_cycle, set_seats}'),
@@ -29,11 +30,12 @@ INSERT INTO reviewed VALUES
     ('volatile unsafe', 'grant_service', '{charge, charge_many, hold, settle, release, grant_credits, refund, confirm_payment, fail_payment}'),
     ('volatile unsafe', 'grant_operator', '{adjust_credits, expire_credits, erase_transaction_text, create_promo_code}'),
     ('stable unsafe', 'grant_operator', '{verify_ledger, ledger_checkpoint}'),
+    ('volatile safe', 'grant_operator', '{read_stats}'),
     ('stable safe', 'grant_service', '{check_username}'),
     ('volatile unsafe', 'grant_service', '{act_as, open_session, sign_up, take_messages, mark_sent, mark_failed, start_subscription, renew_subscription}'),
     ('volatile unsafe', 'grant_operator', '{health, rotate_master_key, dead_letters, retry_dead_letter, set_plan, set_plan_limit, set_plan_feature,
         override_limit, end_limit_override, provision_enterprise}'),
-    ('volatile unsafe', 'grant_operator', '{add_reserved_name, remove_reserved_name, add_consumer_domain, remove_consumer_domain}'),
+    ('volatile unsafe', 'grant_operator', '{add_reserved_name, remove_reserved_name, add_consumer_domain, remove_consumer_domain, add_use_case, remove_use_case}'),
     ('volatile unsafe', 'nobody', '{grant_usage, grant_service, grant_operator}');
 
 CREATE TEMP VIEW doors AS
@@ -73,8 +75,8 @@ SELECT is_empty($$SELECT name, granted_by FROM grants WHERE granted_by = 'grant_
     (SELECT min(oid) FROM doors d WHERE d.name = grants.name), 'EXECUTE')$$, 'grant_service includes grant_usage');
 SELECT is_empty($$SELECT oid::regprocedure, r FROM pg_proc, unnest('{functions_usage,functions_service,functions_operator}'::text[]) r
     WHERE pronamespace = 'account_data'::regnamespace AND has_function_privilege(r, pg_proc.oid, 'EXECUTE')$$, 'no function of account_data is granted');
-SELECT is_empty($$SELECT c.oid::regclass FROM pg_class c WHERE relnamespace = 'account'::regnamespace AND relkind = 'v' AND has_table_privilege('functions_usage', c.oid, 'SELECT') = (relname = 'audit_log')$$,
-    'grant_usage reads every view, but the operators'' audit_log');
+SELECT is_empty($$SELECT c.oid::regclass FROM pg_class c WHERE relnamespace = 'account'::regnamespace AND relkind = 'v' AND has_table_privilege('functions_usage', c.oid, 'SELECT') = (relname IN ('audit_log', 'stats'))$$,
+    'grant_usage reads every view, but the operators'' audit_log and stats');
 SELECT is_empty($$SELECT c.oid::regclass, r, p FROM pg_class c, unnest('{functions_usage,functions_service}'::text[]) r, unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,TRIGGER}'::text[]) p
     WHERE relnamespace = 'account_data'::regnamespace AND relkind IN ('r', 'v', 'p') AND has_table_privilege(r, c.oid, p)$$, 'and no table, nor does grant_service');
 SELECT is_empty($$SELECT c.oid::regclass, p FROM pg_class c, unnest('{INSERT,UPDATE,DELETE,TRUNCATE,TRIGGER}'::text[]) p

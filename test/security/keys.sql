@@ -19,7 +19,7 @@ INSERT INTO exceptions VALUES
     ('root', 'the workspace itself', '{workspaces}'),
     ('global', 'people: copied to every node', '{users, emails, passwords, identities, email_codes}'),
     ('global', 'one namespace of names', '{slugs, reserved_names, reserved_name_defaults}'),
-    ('global', 'what operators set for all', '{consumer_domains, consumer_domain_defaults, plans, plan_defaults, plan_limits, plan_limit_defaults, plan_features,
+    ('global', 'what operators set for all', '{consumer_domains, consumer_domain_defaults, use_cases, use_case_defaults, plans, plan_defaults, plan_limits, plan_limit_defaults, plan_features,
         plan_feature_defaults, master_keys, promo_codes}'),
     ('global', 'a person''s own code, found by itself', '{referral_codes}'),
     ('global', 'tables of the application, and the shapes they have had', '{resources, trash_layouts}'),

@@ -63,6 +63,8 @@ SELECT lives_ok(format('SELECT account.update_team_settings(''{"api_key_max_age"
   FROM unnest(ARRAY['90 days', 'P90D', '1-2', '1:30', '1 year 2 mons']) age;
 SELECT account.update_team_settings('{"api_key_max_age": null}');
 SELECT throws_ok(format('SELECT account.update_team_settings(%L)', jsonb_build_object(repeat('é', 100000), true)), '22023', NULL, 'a name of a megabyte is refused');
+SELECT throws_ok(format('SELECT account.update_team_settings(%L)', jsonb_build_object('x' || repeat('é', 100), true)), '22023', format('invalid setting: unknown field "x%s"', repeat('é', 49)),
+    'what is shown of it ends with a character');
 SELECT is(pg_temp.settings(:'team'), :'defaults', 'after all of these nothing is changed');
 
 -- What is for teams

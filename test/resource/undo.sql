@@ -58,6 +58,11 @@ SELECT throws_ok(format('SELECT account.undo(%L)', :'kept'), '55000', NULL, 'wha
 DROP TRIGGER keep ON projects;
 SELECT lives_ok(format('SELECT account.undo(%L)', :'kept'), 'and can be tried again without it');
 
+UPDATE projects SET name = repeat('x', 4001) WHERE id = 2;
+SELECT throws_ok(format('SELECT account.undo(%L)', last_event()), '55000', 'event cannot be undone: column "name" has no recorded values', 'values too long to be recorded are not put back');
+SELECT is((SELECT undoable_until FROM account.activity WHERE id = last_event()), NULL, 'which the feed says');
+SELECT is((SELECT undoable_until FROM account.activity_page(page_size => 1)), NULL, 'and a page');
+
 -- a statement above the limit is one event
 SET LOCAL account.activity_row_limit = 1;
 UPDATE projects SET b = 7 WHERE workspace_id = :'team';

@@ -108,15 +108,17 @@ MakeConflict(const char *action, char *text, bool is_taken)
 	return conflict;
 }
 
-/* Sets to null what may be null of a reference to nothing; false if nothing may. */
+/* Sets to null what may be null of a reference to nothing, but not whose the row is; false if nothing may. */
 static bool
 Orphan(const ForeignKeyCacheInfo *foreign, const Destination *d, ItemRow row, bool is_applied)
 {
+	const Shape *shape = ShapeOf(d->relid);
 	bool can_be = false;
 
 	for (int i = 0; i < foreign->nkeys; i++)
 	{
-		if (TupleDescAttr(d->table, foreign->conkey[i] - 1)->attnotnull)
+		if (TupleDescAttr(d->table, foreign->conkey[i] - 1)->attnotnull ||
+			(shape->is_resource && foreign->conkey[i] == shape->workspace))
 			continue;
 		can_be = true;
 		if (is_applied)

@@ -130,6 +130,16 @@ SELECT throws_ok($$SELECT account.restore(id) FROM account.trash WHERE name = 'n
 SELECT account.restore(id) FROM account.trash ORDER BY id DESC;
 SELECT is((SELECT count(*) FROM edges), 9::bigint, 'the other way round all come back');
 
+-- a key that holds the workspace
+CREATE TABLE homes (id int, workspace_id uuid, name text, PRIMARY KEY (workspace_id, id));
+CREATE TABLE guests (id int PRIMARY KEY, workspace_id uuid, home int, name text, FOREIGN KEY (workspace_id, home) REFERENCES homes ON DELETE CASCADE);
+SELECT account.register_resource('homes', 'home'), account.register_resource('guests', 'guest');
+INSERT INTO homes VALUES (1, :'team', 'home');
+INSERT INTO guests VALUES (1, :'team', 1, 'guest');
+DELETE FROM homes;
+SELECT account.restore(id) FROM account.trash WHERE name = 'guest';
+SELECT results_eq('SELECT workspace_id, home FROM guests', format('VALUES (%L::uuid, NULL::int)', :'team'), 'an orphan stays in its workspace');
+
 -- rows of another workspace, and of a person
 CREATE TABLE copies (id int PRIMARY KEY, workspace_id uuid NOT NULL, name text, node int REFERENCES nodes ON DELETE CASCADE, maker uuid REFERENCES account_data.users ON DELETE CASCADE);
 SELECT account.register_resource('copies', 'copy');

@@ -127,6 +127,26 @@ Orphan(const ForeignKeyCacheInfo *foreign, const Destination *d, ItemRow row, bo
 	return can_be;
 }
 
+/* Whether the row refers to itself. */
+static bool
+RefersToItself(const ForeignKeyCacheInfo *foreign, const Destination *d, ItemRow row)
+{
+	if (foreign->confrelid != d->relid)
+		return false;
+	for (int i = 0; i < foreign->nkeys; i++)
+	{
+		int to = DestinationColumn(d, foreign->confkey[i]);
+		int from = DestinationColumn(d, foreign->conkey[i]);
+
+		if (to < 0 || row.nulls[to] ||
+			!DatumGetBool(OidFunctionCall2Coll(get_opcode(foreign->conpfeqop[i]),
+											   TupleDescAttr(d->desc, to)->attcollation,
+											   row.values[to], row.values[from])))
+			return false;
+	}
+	return true;
+}
+
 static Conflict *
 CheckReference(const ForeignKeyCacheInfo *foreign, const Destination *d, ItemRow row,
 			   bool is_applied)
@@ -134,7 +154,8 @@ CheckReference(const ForeignKeyCacheInfo *foreign, const Destination *d, ItemRow
 	Search search = {.relid = foreign->confrelid, .ncolumns = foreign->nkeys};
 	char *text;
 
-	if (foreign->nkeys > QUERY_MAX_ARGS || !PlaceColumns(&search, d, row, foreign->conkey))
+	if (foreign->nkeys > QUERY_MAX_ARGS || !PlaceColumns(&search, d, row, foreign->conkey) ||
+		RefersToItself(foreign, d, row))
 		return NULL;
 	for (int i = 0; i < foreign->nkeys; i++)
 	{

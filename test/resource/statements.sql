@@ -140,6 +140,15 @@ DELETE FROM homes;
 SELECT account.restore(id) FROM account.trash WHERE name = 'guest';
 SELECT results_eq('SELECT workspace_id, home FROM guests', format('VALUES (%L::uuid, NULL::int)', :'team'), 'an orphan stays in its workspace');
 
+-- a row that refers to itself
+CREATE TABLE roots (id int PRIMARY KEY, workspace_id uuid NOT NULL, name text, top bigint NOT NULL REFERENCES roots ON DELETE CASCADE);
+SELECT account.register_resource('roots', 'root');
+INSERT INTO roots VALUES (1, :'team', 'root', 1), (2, :'team', 'branch', 1);
+DELETE FROM roots WHERE id = 1;
+SELECT is_empty($$SELECT plan.* FROM account.trash t, account.restore_plan(t.id) plan WHERE t.name = 'root' AND plan.action <> 'restore'$$, 'a row that refers to itself waits for nothing');
+SELECT account.restore(id) FROM account.trash WHERE name = 'root';
+SELECT results_eq('SELECT id, top FROM roots ORDER BY 1', 'VALUES (1, 1::bigint), (2, 1)', 'and comes back as it was');
+
 -- rows of another workspace, and of a person
 CREATE TABLE copies (id int PRIMARY KEY, workspace_id uuid NOT NULL, name text, node int REFERENCES nodes ON DELETE CASCADE, maker uuid REFERENCES account_data.users ON DELETE CASCADE);
 SELECT account.register_resource('copies', 'copy');

@@ -85,6 +85,7 @@ extern const char *ShapeQuote(Oid relid);
 extern char *ShapeText(const Shape *shape, TupleTableSlot *slot, AttrNumber number);
 extern char *ShapeName(const Shape *shape, TupleTableSlot *slot);
 extern char *ShapeResourceId(const Shape *shape, TupleTableSlot *slot);
+extern char *ShapeResourceIdSql(const Shape *shape);
 extern int64 ShapeSize(const Shape *shape, TupleTableSlot *slot);
 extern const pg_uuid_t *ShapeWorkspace(const Shape *shape, TupleTableSlot *slot);
 extern TupleTableSlot *ShapeSlot(const Shape *shape, Relation relation, TupleTableSlot *slot);

@@ -93,7 +93,7 @@ SELECT lives_ok($$SELECT account.register_resource('"Odd schema"."Odd ""table"""
 INSERT INTO "Odd schema"."Odd ""table""" VALUES (:'workspace', 'a,b', 'first');
 DELETE FROM "Odd schema"."Odd ""table""";
 SELECT account.act_as(:'owner');
-SELECT results_eq('SELECT kind, name, resource_id FROM account.trash', format($$VALUES ('odd', 'first', '%s,a,b')$$, :'workspace'), 'a row with a composite key is kept');
+SELECT results_eq('SELECT kind, name, resource_id FROM account.trash', format($$VALUES ('odd', 'first', '%s,a\,b')$$, :'workspace'), 'a row with a composite key is kept');
 SELECT lives_ok('SELECT account.restore(id) FROM account.trash', 'and restored');
 SELECT isnt_empty('TABLE "Odd schema"."Odd ""table"""', 'in its place');
 RESET ROLE;

@@ -63,6 +63,16 @@ SELECT throws_ok(format('SELECT account.undo(%L)', last_event()), '55000', 'even
 SELECT is((SELECT undoable_until FROM account.activity WHERE id = last_event()), NULL, 'which the feed says');
 SELECT is((SELECT undoable_until FROM account.activity_page(page_size => 1)), NULL, 'and a page');
 
+-- keys of several columns
+CREATE TABLE pairs (a text, b char(3), workspace_id uuid NOT NULL, name text, size int DEFAULT 5, PRIMARY KEY (a, b));
+SELECT account.register_resource('pairs', 'pair', size_column => 'size');
+INSERT INTO pairs VALUES ('x,y', 'z', :'team', 'one'), ('x', 'y,z', :'team', 'two'), ('x\', 'y', :'team', 'three');
+UPDATE pairs SET name = 'same';
+SELECT account.undo(id) FROM (SELECT id FROM account.activity WHERE resource_type = 'pair' AND action = 'updated') e;
+SELECT set_eq('SELECT a, b::text, name FROM pairs', $$VALUES ('x,y', 'z', 'one'), ('x', 'y,z', 'two'), ('x\', 'y', 'three')$$, 'no row is taken for another whose key reads alike');
+DELETE FROM pairs WHERE name <> 'one';
+SELECT set_eq($$SELECT resource_id FROM account.largest_items() WHERE kind = 'pair'$$, $$VALUES ('x\,y,z  '), ('x,y\,z'), ('x\\,y  ')$$, 'nor shown as it');
+
 -- a statement above the limit is one event
 SET LOCAL account.activity_row_limit = 1;
 UPDATE projects SET b = 7 WHERE workspace_id = :'team';

@@ -41,9 +41,8 @@ typedef struct ShapeParent
 
 typedef struct Shape
 {
-	Oid relid; /* the root when it is partitioned */
-	List *
-		related; /* the table, its partitions and heirs, and children: it is stale when one changes */
+	Oid relid;	   /* the root when it is partitioned */
+	List *related; /* itself, partitions, heirs and children: it is stale when one changes */
 	Oid owner;
 	bool is_resource; /* else it only hangs on one */
 	char *kind;

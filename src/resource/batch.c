@@ -74,7 +74,7 @@ BatchOf(MemoryContext query)
 	batches = batch;
 	batch->release.func = ReleaseBatch;
 	batch->release.arg = batch;
-	MemoryContextRegisterResetCallback(query, &batch->release);
+	MemoryContextRegisterResetCallback(memory, &batch->release);
 	return batch;
 }
 

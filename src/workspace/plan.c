@@ -205,12 +205,18 @@ PlanKnowsLimit(const char *name)
 }
 
 static const char *
-LiftingHint(const PlanInForce *current, const char *name, int64 wanted)
+LiftingHint(const pg_uuid_t *workspace_id, const PlanInForce *current, const char *name,
+			int64 wanted)
 {
 	NullableDatum args[3] = {ArgText(current->plan), ArgText(name),
 							 ArgDatum(Int64GetDatum(wanted))};
 	NullableDatum row[2];
+	int64 max_value;
+	TimestampTz ends_at;
 
+	if (ReadOverride(workspace_id, name, &max_value, &ends_at))
+		return "The limit is this workspace's own, whatever its plan; an operator can change it, with "
+			   "account.override_limit.";
 	if (current->is_lapsed)
 		return "The licence has ended; renew it.";
 	if (!QueryRow(&find_lifting_plan, args, row, 2))
@@ -238,7 +244,7 @@ PlanRequire(const pg_uuid_t *workspace_id, const char *name, int64 used, int64 a
 	ereport(ERROR, (errcode(ERRCODE_ACCOUNT_PAYMENT), errmsg("plan limit reached: %s", name),
 					errdetail("The limit is %lld; %lld are used and %lld would be added.",
 							  (long long) max_value, (long long) used, (long long) adding),
-					errhint("%s", LiftingHint(&current, name, wanted))));
+					errhint("%s", LiftingHint(workspace_id, &current, name, wanted))));
 }
 
 /*

@@ -50,6 +50,12 @@ SELECT is(pg_temp.hint($$SELECT account.require_limit('models', 500)$$),
 SELECT is(pg_temp.hint($$SELECT account.require_limit('video_upload_bytes', 1073741825)$$),
     'The limit is 1073741824; 0 are used and 1073741825 would be added. No plan allows more; an operator can, with account.override_limit.',
     'or the operator, when no plan does');
+SAVEPOINT a;
+SELECT account.override_limit(:'ann_home', 'owned_teams', 1);
+SELECT is(pg_temp.hint($$SELECT account.require_limit('owned_teams')$$),
+    'The limit is 1; 1 are used and 1 would be added. The limit is this workspace''s own, whatever its plan; an operator can change it, with account.override_limit.',
+    'no plan lifts an override');
+ROLLBACK TO a;
 
 -- Uploads: the size of one file, and the room that is left
 

@@ -17,6 +17,7 @@
 #include "workspace/plan.h"
 
 #define MAX_MICROS INT64CONST(1000000000000)
+#define MAX_RANK 1000000
 
 static Statement find_plan = {
 	.types = "text",
@@ -92,6 +93,18 @@ ArgMicros(FunctionCallInfo fcinfo, int n, const char *what)
 	return ArgDatum(PG_GETARG_DATUM(n));
 }
 
+/* So far from the end that plans can still come last. */
+static NullableDatum
+ArgRank(FunctionCallInfo fcinfo, int n)
+{
+	if (PG_ARGISNULL(n))
+		return ArgNull();
+	if (PG_GETARG_INT32(n) < -MAX_RANK || PG_GETARG_INT32(n) > MAX_RANK)
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
+						errmsg("invalid rank: it must be %d to %d", -MAX_RANK, MAX_RANK)));
+	return ArgDatum(PG_GETARG_DATUM(n));
+}
+
 /* The plan without a subscription costs nothing, or it could not be had. */
 PG_FUNCTION_INFO_V1(account_set_plan);
 Datum
@@ -100,7 +113,7 @@ account_set_plan(PG_FUNCTION_ARGS)
 	char *plan = ArgSymbol(fcinfo, 0, "plan");
 	NullableDatum args[7] = {
 		ArgText(plan),
-		PG_ARGISNULL(6) ? ArgNull() : ArgDatum(PG_GETARG_DATUM(6)),
+		ArgRank(fcinfo, 6),
 		ArgMicros(fcinfo, 1, "monthly_price_micros"),
 		ArgMicros(fcinfo, 2, "yearly_price_micros"),
 		ArgMicros(fcinfo, 3, "monthly_credit_micros"),

@@ -62,6 +62,7 @@ SELECT throws_ok('SELECT account.' || call, state, NULL, 'refused: ' || call) FR
     ('set_plan(''a b'', 0, 0)', '22023'), ('set_plan(''größe'', 0, 0)', '22023'), ('set_plan(repeat(''x'', 64), 0, 0)', '22023'),
     ('set_plan(''gold'', -1, 0)', '22023'), ('set_plan(''gold'', 1000000000001, 0)', '22023'), ('set_plan(''gold'', 1, -1)', '22023'),
     ('set_plan(''gold'', 1, 1, -1)', '22023'), ('set_plan(''gold'', 1, 1, 0, NULL)', '22023'), ('set_plan(''gold'', 1, 1, 0, 0, -1)', '22023'),
+    ('set_plan(''gold'', 1, 1, rank => 1000001)', '22023'), ('set_plan(''gold'', 1, 1, rank => -1000001)', '22023'),
     ('set_plan(''free'', 1, 0)', '22023'), ('set_plan(''free'', 0, NULL)', '22023'),
     ('set_plan_limit(''gold'', ''models'', 1)', 'P0002'), ('set_plan_limit(NULL, ''models'', 1)', '22023'), ('set_plan_limit(''pro'', NULL, 1)', '22023'),
     ('set_plan_limit(''pro'', ''Models'', 1)', '22023'), ('set_plan_limit(''pro'', ''models'', -1)', '22023'),

@@ -129,6 +129,7 @@ account_rotate_master_key(PG_FUNCTION_ARGS)
 	if (max_rows < 1)
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
 						errmsg("invalid max_rows: it must be one or more")));
+	PreventCommandIfReadOnly("rotate_master_key()"); /* before a key is in the file */
 	LockFile();
 	SealMasterKey(&master);
 	if (Remaining(master.id) == 0)

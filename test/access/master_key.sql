@@ -44,6 +44,14 @@ SELECT throws_ok(format('SELECT account.reveal_api_key(%L)', :'id'), 'XX001', 't
     'a data key that names another master key does not open');
 ROLLBACK TO a;
 
+SAVEPOINT a;
+SELECT count(*) AS key_lines FROM regexp_split_to_table(pg_read_file('account.key'), '\n') \gset
+SET transaction_read_only = on;
+SELECT throws_ok('SELECT account.rotate_master_key()', '25006', 'cannot execute rotate_master_key() in a read-only transaction',
+    'a read-only transaction adds no master key');
+ROLLBACK TO a;
+SELECT is((SELECT count(*) FROM regexp_split_to_table(pg_read_file('account.key'), '\n')), :key_lines::bigint, 'to the file either');
+
 SELECT throws_ok(format('SELECT account.rotate_master_key(%s)', n), '22023', NULL, 'refused: max_rows ' || n) FROM unnest('{0,-1}'::int[]) n;
 
 -- The file holds 64 keys and never more than can be read again

@@ -137,5 +137,5 @@ COMMENT ON COLUMN account.storage.trash_items IS 'Rows in the trash, of any tabl
 
 CREATE FUNCTION account.largest_items(n integer DEFAULT 10, OUT resource regclass, OUT kind text, OUT resource_id text,
     OUT name text, OUT size bigint, OUT in_trash boolean)
-    RETURNS SETOF record LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 10 AS 'MODULE_PATHNAME', 'account_largest_items';
+    RETURNS SETOF record LANGUAGE c STABLE PARALLEL UNSAFE ROWS 10 AS 'MODULE_PATHNAME', 'account_largest_items';
 COMMENT ON FUNCTION account.largest_items(integer) IS 'The largest rows of resources of the active workspace, at most 100, those in the trash too.';

@@ -1,6 +1,7 @@
 -- Rows and bytes of resources are counted exactly, and limits hold for new ones.
 BEGIN;
 SELECT no_plan();
+\ir ../lib/parallel.psql
 
 SELECT account.sign_up('usage-owner', 'owner@usage.test', 'us') AS owner \gset
 SELECT personal_workspace_id AS workspace FROM account_data.users WHERE id = :'owner' \gset
@@ -90,6 +91,9 @@ SELECT account.override_limit(:'workspace', 'storage_bytes', used('storage_bytes
 SELECT results_eq('SELECT used, categories -> $$models$$ ->> $$bytes$$, (categories -> $$models$$ ->> $$count$$)::bigint, status FROM account.storage',
     'SELECT bytes::bigint, bytes::text, models + checkpoints, $$critical$$ FROM truth', 'storage shows bytes and counts of each category');
 SELECT results_eq('SELECT name, size, in_trash FROM account.largest_items(2)', $$VALUES ('before', 1000::bigint, false), ('m50', 100, false)$$, 'largest_items shows the largest');
+SET LOCAL :force_parallel = on;
+SELECT set_eq('SELECT name FROM account.largest_items(2)', '{before,m50}'::text[], 'also into a table, where plans are parallel');
+RESET :force_parallel;
 SELECT throws_ok('SELECT * FROM account.largest_items(0)', '22023', NULL, 'at least one');
 SELECT account.reset_principal();
 SELECT throws_ok('SELECT * FROM account.storage', '28000', NULL, 'nobody sees no storage');

@@ -12,7 +12,7 @@ CREATE TEMP TABLE reviewed (label text, granted_by text, names text[]);
 INSERT INTO reviewed VALUES
     ('stable safe', 'grant_usage', '{acting, current_principal, current_user_id, current_workspace_id, has_role, has_scope, require_principal, require_role,
         workspace_ids, verify_api_key, locate_api_key, require_limit, within_limit, upload_allowed, has_feature, invite_info}'),
-    ('stable restricted', 'grant_usage', '{joinable_teams, activity_page, unseen_count, largest_items}'),
+    ('stable restricted', 'grant_usage', '{joinable_teams, activity_page, unseen_count}'),
     ('stable restricted', 'grant_operator', '{verify_activity}'),
     ('volatile unsafe', 'grant_usage', '{restore, restore_plan, purge, empty_trash, mark_seen, archive_events, unarchive_events, log_event, undo}'),
     ('volatile unsafe', 'grant_service', '{register_resource, unregister_resource}'),
@@ -24,7 +24,7 @@ INSERT INTO reviewed VALUES
     ('volatile unsafe', 'grant_usage', '{create_team, delete_team, join_team, set_member_role, remove_member, leave_team, transfer_ownership, invite_member,
         resend_invite, cancel_invite, create_invite_link, accept_invite}'),
     ('volatile unsafe', 'grant_usage', '{update_team_settings, cancel_subscription, resume_subscription, change_cycle, set_seats}'),
-    ('stable unsafe', 'grant_usage', '{balance_at, read_balance, usage_report, usage_total}'),
+    ('stable unsafe', 'grant_usage', '{balance_at, read_balance, usage_report, usage_total, largest_items}'),
     ('volatile unsafe', 'grant_usage', '{start_top_up, set_auto_top_up, redeem_promo_code, referral_code, add_payment_method,
         set_default_payment_method, remove_payment_method, set_billing_address}'),
     ('volatile unsafe', 'grant_service', '{charge, charge_many, hold, settle, release, grant_credits, refund, confirm_payment, fail_payment}'),

@@ -16,6 +16,7 @@
 
 #include "access/heapam.h"
 #include "access/parallel.h"
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -90,6 +91,16 @@ LastUsedAt(TupleTableSlot *slot)
 	return isnull ? DT_NOBEGIN : DatumGetTimestampTz(value);
 }
 
+/* Whether this transaction wrote the row under slot, and may yet take it back. */
+static bool
+IsOwn(TupleTableSlot *slot)
+{
+	bool isnull;
+	Datum xmin = slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull);
+
+	return TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin));
+}
+
 /* Writes now to the row under slot, unless somebody else is at it or has the table locked. */
 static void
 WriteRow(LookupScan *scan, TupleTableSlot *slot, TimestampTz now)
@@ -130,9 +141,12 @@ UseNoteEvery(const pg_uuid_t *credential_id, TimestampTz gap)
 	slot = BeginRow(&scan, credential_id);
 	if (slot != NULL)
 	{
-		memory->known_at = LastUsedAt(slot);
-		if (memory->known_at <= now - gap)
+		TimestampTz last_used_at = LastUsedAt(slot);
+
+		if (last_used_at <= now - gap)
 			WriteRow(&scan, slot, now);
+		else if (!IsOwn(slot))
+			memory->known_at = last_used_at;
 	}
 	LookupEnd(&scan);
 }

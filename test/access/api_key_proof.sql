@@ -127,6 +127,13 @@ UPDATE account_data.credential_uses SET last_used_at = statement_timestamp() - i
 SELECT account.admit(:'idle');
 SELECT ok(last_used_at > statement_timestamp() - interval '60 seconds', 'one a minute later is')
   FROM account_data.credential_uses WHERE credential_id = :'idle_id';
+SELECT id AS undone_id, key AS undone FROM account.create_api_key('undone') \gset
+SAVEPOINT a;
+SELECT account.admit(:'undone');
+SELECT account.admit(:'undone');
+ROLLBACK TO a;
+SELECT account.admit(:'undone');
+SELECT ok(last_used_at IS NOT NULL, 'so is one after another that was rolled back') FROM account_data.credential_uses WHERE credential_id = :'undone_id';
 
 -- The prefix
 

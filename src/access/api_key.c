@@ -340,7 +340,9 @@ account_reveal_api_key(PG_FUNCTION_ARGS)
 	if (row[1].isnull || !DatumGetBool(row[2].value))
 		ereport(ERROR,
 				(errcode(ERRCODE_ACCOUNT_WRONG_STATE), errmsg("API key cannot be shown again"),
-				 errdetail("This workspace shows an API key once, when it is made."),
+				 DatumGetBool(row[2].value)
+					 ? errdetail("It was shown once, when its secret was made; no copy was kept.")
+					 : errdetail("This workspace shows an API key once, when it is made."),
 				 errhint("Rotate the key to get a new secret.")));
 	secret = SealOpen(&p->workspace_id, &secret_id, DatumGetByteaPP(row[1].value));
 	ApiKeyEvent(p, &key.id, key.name, "revealed", NULL);

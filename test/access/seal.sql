@@ -59,6 +59,18 @@ ROLLBACK TO a;
 
 -- Shown once: the setting api_key_reveal
 
+CREATE FUNCTION pg_temp.detail(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    detail text;
+BEGIN
+    EXECUTE query;
+    RETURN 'no error';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+    RETURN detail;
+END
+$$;
+
 SELECT account.act_as(:'ben', :'team');
 SELECT account.update_team_settings('{"api_key_reveal": false}');
 SELECT is((SELECT count(sealed) FROM account_data.api_key_secrets WHERE workspace_id = :'team'), 0::bigint, 'off, it wipes every ciphertext');
@@ -72,6 +84,8 @@ SELECT account.act_as(:'ben', :'team');
 SELECT account.update_team_settings('{"api_key_reveal": null}');
 SELECT account.act_as(:'eva', :'team');
 SELECT throws_ok(format('SELECT account.reveal_api_key(%L)', :'once_id'), '55000', NULL, 'on again, what was not kept is not there');
+SELECT is(pg_temp.detail(format('SELECT account.reveal_api_key(%L)', :'once_id')), 'It was shown once, when its secret was made; no copy was kept.',
+    'and is not laid to the setting');
 SELECT is(account.reveal_api_key(r.id), r.key, 'a rotated key is') FROM account.rotate_api_key(:'once_id') r;
 
 SELECT * FROM finish();

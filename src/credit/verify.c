@@ -195,6 +195,8 @@ CheckEntry(const NullableDatum *row, void *state)
 		Found(proof, proof->seq + 1, "a transaction is missing");
 		return;
 	}
+	if (entry.is_malformed)
+		Found(proof, entry.seq, "the row is not of the form of a transaction");
 	CheckHash(proof, &entry);
 	CheckSums(proof, &entry);
 	if (entry.created_at < proof->at)

@@ -52,7 +52,13 @@ SELECT matches(pg_temp.tamper(:'ada', format('UPDATE account_data.transactions S
   FROM unnest(ARRAY['amount_micros = amount_micros - 1', 'balance_after_micros = 0', 'cash_micros = cash_micros + 1, grant_micros = NULL, grant_ids = NULL',
     'debt_micros = 5', 'reserved_micros = 5', $$created_at = created_at - interval '1 day'$$, 'actor_id = NULL', 'api_key_id = id', 'reference_id = id',
     $$type = 'settle'$$, 'id = gen_random_uuid()', 'idempotency_key = NULL', $$request = 'x'$$, $$category = 'x'$$, $$description = 'other words'$$,
-    $$details = '{}'$$, 'salt = NULL', $$text_digest = sha256('')$$, $$hash = sha256('')$$, $$actor_kind = 'operator'$$]) edit;
+    $$details = '{}'$$, 'salt = NULL', $$text_digest = sha256('')$$, $$hash = sha256('')$$, $$actor_kind = 'operator'$$, $$grant_ids = '{}'$$, 'grant_ids = grant_ids || id', 'grant_micros = NULL', 'grant_micros = ARRAY[grant_micros]',
+    $$grant_micros = '[0:0]={-10}'$$]) edit;
+SELECT matches(pg_temp.tamper(:'ada', format('UPDATE account_data.transactions SET %s WHERE workspace_id = %L AND seq = %s', edit, :'ada', seq)),
+    '^' || seq || ' ', 'found where no grant has a part: ' || edit)
+  FROM account.transactions, unnest(ARRAY[$$grant_ids = '{}'$$, 'grant_ids = ARRAY[id]', 'grant_micros = ARRAY[1]', $$grant_ids = '{}', grant_micros = '{}'$$]) edit WHERE idempotency_key = 'cash';
+SELECT matches(pg_temp.tamper(:'ada', format($$UPDATE account_data.transactions SET salt = '\x00', description = NULL, details = '{}' WHERE workspace_id = %L AND seq = %s$$, :'ada', :c1)),
+    '^' || :c1 || ' ', 'found: a salt of another length');
 SELECT matches(pg_temp.tamper(:'ada', format('DELETE FROM account_data.transactions WHERE workspace_id = %L AND seq = %s', :'ada', :c1)), '^' || :c1 || ' ', 'found: a missing transaction');
 SELECT matches(pg_temp.tamper(:'ada', format('DELETE FROM account_data.transactions WHERE workspace_id = %L AND seq > %s', :'ada', :c1)), 'end with', 'found: the end cut off');
 SELECT isnt(pg_temp.tamper(:'ada', format('UPDATE account_data.%s WHERE workspace_id = %L', edit, :'ada')), '', 'found: ' || edit)

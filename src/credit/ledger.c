@@ -66,12 +66,7 @@ static Lookup by_key = {
 
 static Statement find_next_due = {
 	.types = "uuid",
-	.sql = "SELECT least("
-		   "  (SELECT min(expires_at) FROM account_data.grants"
-		   "    WHERE workspace_id = $1 AND NOT is_spent AND remaining_micros > reserved_micros),"
-		   "  (SELECT min(expires_at) FROM account_data.holds"
-		   "    WHERE workspace_id = $1 AND status = 'open'),"
-		   "  (SELECT retry_at FROM account_data.auto_top_ups WHERE workspace_id = $1))",
+	.sql = "SELECT " LEDGER_NEXT_DUE,
 };
 
 /* Wallets that somebody else is at are left to them: opening posts what is due. */

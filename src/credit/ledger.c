@@ -197,7 +197,13 @@ LedgerReplay(const Book *book, const Entry *asked)
 	Entry *old = asked->idempotency_key == NULL ? NULL : LedgerFind(book, asked->idempotency_key);
 
 	if (old == NULL)
+	{
+		if (asked->idempotency_key != NULL && PaymentHasKey(book, asked->idempotency_key))
+			ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
+							errmsg("invalid idempotency_key: it was used for another request"),
+							errdetail("A top-up has this key.")));
 		return NULL;
+	}
 	if (!EntrySameRequest(old, asked))
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
 						errmsg("invalid idempotency_key: it was used for another request"),

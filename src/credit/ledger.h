@@ -140,6 +140,9 @@ extern void DebtForgive(Book *book, Entry *entry, int64 seq, int64 micros);
 /* hold.c */
 extern void HoldsExpire(Book *book);
 
+/* payment.c */
+extern bool PaymentHasKey(const Book *book, const text *key);
+
 /* auto_top_up.c */
 extern void AutoTopUpRequest(Book *book);
 extern void AutoTopUpDue(Book *book);

@@ -143,6 +143,7 @@ RequireNoTransaction(const Book *book, const text *key)
 						errmsg("invalid idempotency_key: it was used for another request")));
 }
 
+/* The wallet is written as it was, so that no snapshot from before can use the key again. */
 PG_FUNCTION_INFO_V1(account_start_top_up);
 Datum
 account_start_top_up(PG_FUNCTION_ARGS)
@@ -161,6 +162,7 @@ account_start_top_up(PG_FUNCTION_ARGS)
 	RequireNoTransaction(book, key);
 	UuidNew(id);
 	PaymentInsert(book, id, TRANSACTION_PURCHASE, amount, &p->actor_id, key);
+	WalletWrite(book);
 	EventWrite(&(Event){.workspace_id = &book->workspace_id,
 						.resource_type = "billing",
 						.resource_id = id,

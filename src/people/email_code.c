@@ -53,6 +53,7 @@ static Statement note_send = {
 /* Two for each that is written, so that no address stays for long. */
 static Statement purge_sends = {
 	.types = "timestamptz",
+	.mode = QUERY_FRESH,
 	.by_index = true,
 	.sql = "DELETE FROM account_data.email_code_sends WHERE email = ANY (ARRAY("
 		   "  SELECT email FROM account_data.email_code_sends"
@@ -68,6 +69,7 @@ static Statement insert_code = {
 
 static Statement delete_code = {
 	.types = "uuid, text",
+	.mode = QUERY_FRESH,
 	.by_index = true,
 	.sql = "DELETE FROM account_data.email_codes WHERE user_id = $1 AND email = $2 RETURNING id",
 };
@@ -82,6 +84,7 @@ static Statement find_code = {
 
 static Statement lock_code = {
 	.types = "uuid, text, uuid",
+	.mode = QUERY_FRESH,
 	.by_index = true,
 	.sql = "SELECT mac FROM account_data.email_codes"
 		   " WHERE user_id = $1 AND email = $2 AND id = $3 FOR UPDATE",

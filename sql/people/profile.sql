@@ -74,7 +74,7 @@ COMMENT ON COLUMN account.profile.username IS 'The person''s username or the tea
 COMMENT ON COLUMN account.profile.use_case IS 'One of account.use_cases; not public.';
 COMMENT ON COLUMN account.profile.intro IS 'Markdown, as it was written: whoever renders it must make it safe.';
 COMMENT ON COLUMN account.profile.icon IS 'An object of those that are set: colour "#rrggbb", initials, and image, an https address or a name in the application''s own store.';
-COMMENT ON COLUMN account.profile.links IS 'An object of those that are set: the name at github, linkedin (…/in/name), x, youtube (…/@name), scholar (user=…) and discord; the address of a website.';
+COMMENT ON COLUMN account.profile.links IS 'An object of those that are set: the name at github, linkedin (.../in/name), x, youtube (.../@name), scholar (user=...) and discord; the address of a website.';
 COMMENT ON COLUMN account.profile.hide_teams IS 'Whether the public profile leaves the person''s teams out; null for a team.';
 
 CREATE VIEW account.public_profiles WITH (security_barrier) AS

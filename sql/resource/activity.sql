@@ -41,7 +41,7 @@ CREATE VIEW account.activity WITH (security_barrier) AS
            coalesce(m.is_seen, e.id <= i.seen_through, false) AS seen,
            coalesce(m.is_archived, e.id <= i.archived_through, false) AS archived,
            CASE WHEN e.action = 'updated' AND e.at > statement_timestamp() - interval '1 hour' AND x.event_id IS NULL
-                 AND e.image_of IS NOT NULL
+                 AND e.image_of IS NOT NULL AND NOT e.metadata @? 'strict $.* ? (@ == null)'
                 THEN e.at + interval '1 hour' END AS undoable_until
       FROM account_data.events e
       LEFT JOIN account_data.users u ON u.id = e.actor_id AND e.actor_kind = 'user'
@@ -55,7 +55,7 @@ CREATE VIEW account.activity WITH (security_barrier) AS
        AND e.workspace_id = (SELECT p.workspace_id FROM account.acting() p WHERE p.proof <> 'api_key')
      ORDER BY e.id DESC;
 COMMENT ON VIEW account.activity IS 'What happened in the active workspace, newest first, as the acting person has seen and archived it; keys see none. Page with account.activity_page.';
-COMMENT ON COLUMN account.activity.undoable_until IS 'Until when account.undo takes it; null when it does not.';
+COMMENT ON COLUMN account.activity.undoable_until IS 'Until when account.undo takes it; null when it does not: a value over 4000 bytes is not recorded.';
 
 CREATE VIEW account.audit_log WITH (security_barrier) AS
     SELECT e.workspace_id, l.seq, e.id, e.at, e.actor_kind, e.actor_id, e.database_role, e.via, e.credential_id,

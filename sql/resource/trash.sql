@@ -82,7 +82,7 @@ COMMENT ON VIEW account.trash IS 'The trash of the active workspace; account.res
 COMMENT ON COLUMN account.trash.size IS 'Bytes, of the item and those below it.';
 COMMENT ON COLUMN account.trash.children IS 'How many rows went with it, of any table.';
 COMMENT ON COLUMN account.trash.parent IS 'The item it went with; null when it was deleted itself.';
-COMMENT ON COLUMN account.trash.resource_id IS 'The primary key the row had.';
+COMMENT ON COLUMN account.trash.resource_id IS 'The primary key the row had; of several columns parted by commas, with a backslash before a comma or backslash of their own.';
 
 CREATE FUNCTION account.restore(trash_id uuid, new_name text DEFAULT NULL)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_restore';

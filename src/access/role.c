@@ -71,6 +71,11 @@ HashUuid(const pg_uuid_t *uuid)
 	return (uint32) ((half[0] * UINT64CONST(0x9E3779B97F4A7C15)) >> 32);
 }
 
+/*
+ * Sparse: policies ask for every row, in any order, and to find a slot taken by
+ * another workspace is what a look costs most.  At most 6 MB.
+ */
+#define SH_FILLFACTOR 0.2
 #define SH_PREFIX rolemap
 #define SH_ELEMENT_TYPE RoleEntry
 #define SH_KEY_TYPE pg_uuid_t

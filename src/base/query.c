@@ -125,6 +125,14 @@ PlanByIndex(void)
 								 0, false);
 }
 
+/* What is committed now, and what this transaction did. */
+static Snapshot
+FreshSnapshot(void)
+{
+	CommandCounterIncrement();
+	return GetLatestSnapshot();
+}
+
 /* Runs the plan inside a switch; returns the rows it processed. */
 static uint64
 Execute(Statement *statement, const NullableDatum *args)
@@ -143,10 +151,7 @@ Execute(Statement *statement, const NullableDatum *args)
 		nulls[i] = args[i].isnull ? 'n' : ' ';
 	}
 	if (statement->mode == QUERY_FRESH)
-	{
-		CommandCounterIncrement();
-		fresh = GetLatestSnapshot();
-	}
+		fresh = FreshSnapshot();
 	result = SPI_execute_snapshot(statement->plan, values, nulls, fresh, InvalidSnapshot,
 								  statement->mode == QUERY_READ, false, 0);
 	if (result < 0)
@@ -319,6 +324,7 @@ QueryTable(TableStatement *statement, const NullableDatum *args, Tuplestorestate
 	Switch s;
 	Datum values[QUERY_MAX_ARGS];
 	char nulls[QUERY_MAX_ARGS];
+	Snapshot fresh;
 	uint64 processed;
 	int result;
 
@@ -334,8 +340,9 @@ QueryTable(TableStatement *statement, const NullableDatum *args, Tuplestorestate
 		values[i] = args[i].value;
 		nulls[i] = args[i].isnull ? 'n' : ' ';
 	}
-	result = SPI_execute_snapshot(statement->plan, values, nulls, InvalidSnapshot, InvalidSnapshot,
-								  false, !statement->is_deferred, 0);
+	fresh = statement->is_fresh ? FreshSnapshot() : InvalidSnapshot;
+	result = SPI_execute_snapshot(statement->plan, values, nulls, fresh, InvalidSnapshot, false,
+								  !statement->is_deferred, 0);
 	if (result < 0)
 		elog(ERROR, "could not run \"%s\": %s", statement->sql, SPI_result_code_string(result));
 	processed = SPI_processed;

@@ -55,6 +55,7 @@ typedef struct TableStatement
 	Oid argtypes[QUERY_MAX_ARGS];
 	Oid home;		  /* its triggers find what is in this schema; 0: none has */
 	TupleDesc rows;	  /* of the relation "rows" that the text reads; NULL: none */
+	bool is_fresh;	  /* as QUERY_FRESH */
 	bool is_deferred; /* its triggers wait for AfterTriggerEndQuery() of the caller */
 	/* filled by the first run; freed with the memory context of that */
 	struct _SPI_plan *plan;

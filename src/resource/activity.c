@@ -46,6 +46,7 @@ static Statement read_page = {
 		"  coalesce(m.is_archived, e.id <= i.archived_through, false),"
 		"  CASE WHEN e.action = 'updated' AND e.at > statement_timestamp() - interval '1 hour'"
 		"    AND x.event_id IS NULL AND e.image_of IS NOT NULL"
+		"    AND NOT e.metadata @? 'strict $.* ? (@ == null)'"
 		"   THEN e.at + interval '1 hour' END"
 		" FROM account_data.events e"
 		" LEFT JOIN account_data.inboxes i ON i.workspace_id = $1 AND i.user_id = $2"

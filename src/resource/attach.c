@@ -175,6 +175,13 @@ MakeEndTrigger(Oid relid)
 				"resource_changed");
 }
 
+static void
+MakeTruncateTrigger(Oid relid)
+{
+	MakeTrigger(relid, "account_truncate", "BEFORE TRUNCATE ON %s FOR EACH STATEMENT",
+				"resource_truncated");
+}
+
 /*
  * Heirs and partitions hold rows of the resource too.  Partitions have its row
  * triggers from PostgreSQL; what ends a statement on one of them is its own.
@@ -195,6 +202,7 @@ AttachMembers(Oid relid)
 		if (!get_rel_relispartition(member))
 			MakeRowTriggers(member);
 		MakeEndTrigger(member);
+		MakeTruncateTrigger(member);
 		is_changed = true;
 	}
 	/* the first heir: what statements on the whole table do must not be seen twice */
@@ -225,8 +233,7 @@ AttachCapture(Oid relid)
 void
 AttachChanges(Oid relid)
 {
-	MakeTrigger(relid, "account_truncate", "BEFORE TRUNCATE ON %s FOR EACH STATEMENT",
-				"resource_truncated");
+	MakeTruncateTrigger(relid);
 	if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE || has_subclass(relid) ||
 		has_superclass(relid))
 	{
@@ -281,11 +288,11 @@ Detach(Oid relid)
 	ListCell *cell;
 
 	DetachCapture(relid);
-	DropTrigger(relid, "account_truncate");
 	foreach (cell, ShapeMembers(relid))
 	{
 		Oid member = lfirst_oid(cell);
 
+		DropTrigger(member, "account_truncate");
 		DropTrigger(member, CHANGE_END_TRIGGER);
 		if (member != relid && get_rel_relispartition(member))
 			continue;

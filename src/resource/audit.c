@@ -42,6 +42,15 @@ static Statement find_loose = {
 		   "  WHERE l.workspace_id = $1 AND l.id = e.link_id)",
 };
 
+/* Events outlive their workspace. */
+static Statement find_workspace = {
+	.types = "uuid",
+	.mode = QUERY_READ,
+	.by_index = true,
+	.sql = "SELECT true WHERE EXISTS (SELECT FROM account_data.workspaces WHERE id = $1)"
+		   " OR EXISTS (SELECT FROM account_data.events WHERE workspace_id = $1)",
+};
+
 typedef struct Chain
 {
 	int64 seq; /* of the link being read */
@@ -154,6 +163,7 @@ account_verify_activity(PG_FUNCTION_ARGS)
 {
 	Chain chain = {0};
 	NullableDatum args[1];
+	NullableDatum row[1];
 	Datum values[6];
 	bool nulls[6] = {false};
 
@@ -161,6 +171,9 @@ account_verify_activity(PG_FUNCTION_ARGS)
 	args[0] = ArgDatum(PG_GETARG_DATUM(0));
 	QueryEach(&read_chain, args, 9, ReadEvent, &chain);
 	EndLink(&chain);
+	/* what was mistyped must not look proven */
+	if (chain.seq == 0 && !QueryRow(&find_workspace, args, row, 1))
+		ErrorNotFound("workspace", PG_GETARG_UUID_P(0));
 	QueryEach(&find_loose, args, 2, ReadLoose, &chain);
 	values[0] = BoolGetDatum(chain.problem[0] == '\0');
 	values[1] = Int64GetDatum(chain.links);

@@ -101,6 +101,7 @@ BatchTableOf(Batch *batch, Oid relid)
 	old = MemoryContextSwitchTo(batch->memory);
 	table = palloc0(sizeof(BatchTable));
 	table->shape = ShapeOf(relid);
+	ShapeRequireCaptured(table->shape);
 	table->usual_item = UNKNOWN;
 	nkeys = list_length(table->shape->keys);
 	table->items = palloc(sizeof(keys_hash *) * Max(nkeys, 1));
@@ -175,26 +176,44 @@ ItemByKey(LastKey *last, const BatchTable *table, const ShapeParent *parent, Tup
 	return UNKNOWN;
 }
 
+/*
+ * Whether a row goes with one item rather than another.  Of what was deleted
+ * later, so that of two batches only one can need the other to be restored first;
+ * in the same batch, what is deeper.
+ */
+static bool
+GoesWith(const TrashItem *items, int item, int other)
+{
+	if (item < 0 || other < 0 || items[item].root == items[other].root)
+		return item > other;
+	return items[item].root > items[other].root;
+}
+
 /* The item this row went with. */
 int
 BatchItemAbove(Batch *batch, const Shape *shape, TupleTableSlot *slot)
 {
+	int above = UNKNOWN;
 	ListCell *cell;
 
 	foreach (cell, shape->parents)
 	{
 		const ShapeParent *parent = lfirst(cell);
-		BatchTable *table;
-		int item;
+		int item = UNKNOWN;
 
 		if (IsLast(&batch->last, parent, slot))
-			return batch->last.item;
-		table = FindTable(batch, parent->relid);
-		item = table == NULL ? UNKNOWN : ItemByKey(&batch->last, table, parent, slot);
-		if (item != UNKNOWN)
-			return item;
+			item = batch->last.item;
+		else
+		{
+			BatchTable *table = FindTable(batch, parent->relid);
+
+			if (table != NULL)
+				item = ItemByKey(&batch->last, table, parent, slot);
+		}
+		if (GoesWith(batch->writer.items, item, above))
+			above = item;
 	}
-	return UNKNOWN;
+	return above;
 }
 
 /* Remembers where rows that refer to this one belong. */

@@ -28,7 +28,8 @@ typedef struct BatchTable
 	int usual_item;
 	TrashChunk chunk;
 	bool is_layout_written;
-	Watch *watch;
+	Watch *watch; /* of rows that went to the trash; NULL: no resource */
+	Watch *gone;  /* of those that went for good; NULL: none did */
 	List *conversions;
 } BatchTable;
 

@@ -117,6 +117,8 @@ CaptureItem(Batch *batch, BatchTable *table, TupleTableSlot *slot, int above,
 	TrashRow row = {.shape = shape, .is_root = above < 0};
 	StringInfoData data;
 	int level = ImagePin(!shape->layout->is_steady);
+	const pg_uuid_t *own = ShapeWorkspace(shape, slot);
+	bool is_own;
 
 	UuidNew(&row.id);
 	row.workspace_id = above < 0 ? *workspace_id : writer->items[above].workspace_id;
@@ -125,7 +127,8 @@ CaptureItem(Batch *batch, BatchTable *table, TupleTableSlot *slot, int above,
 		row.parent_id = writer->items[above].id;
 	row.resource_id = ShapeResourceId(shape, slot);
 	row.name = ShapeName(shape, slot);
-	row.size = IsOf(shape, slot, &row.workspace_id) ? ShapeSize(shape, slot) : 0;
+	is_own = own != NULL && UuidEqual(own, &row.workspace_id);
+	row.size = is_own ? ShapeSize(shape, slot) : 0;
 	initStringInfo(&data);
 	appendStringInfoSpaces(&data, VARHDRSZ);
 	ImageWrite(&data, shape->layout, slot);
@@ -134,7 +137,9 @@ CaptureItem(Batch *batch, BatchTable *table, TupleTableSlot *slot, int above,
 	row.data = (bytea *) data.data;
 	WriteLayoutOnce(table);
 	MemoryContextSwitchTo(old);
-	WatchNote(table->watch, &row.workspace_id, row.resource_id, row.name, NULL);
+	WatchNote(table->watch, &row.workspace_id, row.resource_id, row.name, NULL, false);
+	if (own != NULL && !is_own)
+		WatchNote(table->watch, own, row.resource_id, row.name, NULL, false);
 	if (above >= 0)
 		TrashTouch(writer, above, 1, row.size);
 	if (shape->children != NIL)
@@ -176,6 +181,24 @@ CaptureRoot(Batch *batch, BatchTable *table, TupleTableSlot *slot)
 	return CaptureItem(batch, table, slot, -1, workspace_id);
 }
 
+/* A row that went for good, though its workspace did not. */
+static void
+NoteGone(Batch *batch, BatchTable *table, TupleTableSlot *slot)
+{
+	const Shape *shape = table->shape;
+	const pg_uuid_t *workspace_id = ShapeWorkspace(shape, slot);
+	int level;
+
+	if (workspace_id == NULL || !WorkspaceExists(batch, workspace_id))
+		return;
+	if (table->gone == NULL)
+		table->gone = WatchBegin(batch->memory, shape, "deleted", -1);
+	level = ImagePin(!shape->layout->is_steady);
+	WatchNote(table->gone, workspace_id, ShapeResourceId(shape, slot), ShapeName(shape, slot), NULL,
+			  false);
+	ImageUnpin(level);
+}
+
 /* The row is not live any more; its bytes count until it is purged. */
 static void
 Uncount(Batch *batch, const Shape *shape, TupleTableSlot *slot, bool is_kept)
@@ -207,6 +230,8 @@ Capture(Batch *batch, BatchTable *table, TupleTableSlot *slot)
 			is_stored = IsOf(table->shape, slot, &batch->writer.items[item].workspace_id);
 			item = CaptureItem(batch, table, slot, item, NULL);
 		}
+		if (item == FORGOTTEN)
+			NoteGone(batch, table, slot);
 		Uncount(batch, table->shape, slot, is_stored);
 	}
 	else if (item >= 0)
@@ -233,8 +258,14 @@ Flush(Batch *batch)
 	TrashFlush(&batch->writer);
 	UsageWrite(&batch->tallies);
 	foreach (cell, batch->tables)
-		if (((BatchTable *) lfirst(cell))->watch != NULL)
-			WatchEnd(((BatchTable *) lfirst(cell))->watch);
+	{
+		BatchTable *table = lfirst(cell);
+
+		if (table->watch != NULL)
+			WatchEnd(table->watch);
+		if (table->gone != NULL)
+			WatchEnd(table->gone);
+	}
 }
 
 /* A partition without a trigger of its own for the end of a statement. */
@@ -308,6 +339,10 @@ account_trash_capture(PG_FUNCTION_ARGS)
 	else if (trigger->tg_oldtable != NULL)
 		CaptureAll(batch, trigger);
 	else
+	{
+		/* rows of an heir that came since were seen by no trigger */
+		ShapeRequireCaptured(ShapeOf(RelationGetRelid(trigger->tg_relation)));
 		Flush(batch);
+	}
 	PG_RETURN_POINTER(NULL);
 }

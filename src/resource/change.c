@@ -107,6 +107,16 @@ AppendValue(StringInfo json, const char *text)
 		escape_json(json, text);
 }
 
+static void
+AppendChange(StringInfo json, const char *before, const char *after)
+{
+	appendStringInfoString(json, ": [");
+	AppendValue(json, before);
+	appendStringInfoString(json, ", ");
+	AppendValue(json, after);
+	appendStringInfoChar(json, ']');
+}
+
 /* {"column": ["old", "new"], …} in the text of the types; NULL when nothing changed. */
 static char *
 Difference(const Shape *shape, TupleTableSlot *old, TupleTableSlot *new)
@@ -136,16 +146,34 @@ Difference(const Shape *shape, TupleTableSlot *old, TupleTableSlot *new)
 			appendStringInfoString(&json, ": null");
 			continue;
 		}
-		appendStringInfoString(&json, ": [");
-		AppendValue(&json, before);
-		appendStringInfoString(&json, ", ");
-		AppendValue(&json, after);
-		appendStringInfoChar(&json, ']');
+		AppendChange(&json, before, after);
 	}
 	if (json.len == 0)
 		return NULL;
 	appendStringInfoChar(&json, '}');
 	return json.data;
+}
+
+/* A row that leaves a workspace is an event there too: where to, and nothing of what it became. */
+static void
+Left(Change *change, const pg_uuid_t *from, TupleTableSlot *old, TupleTableSlot *new)
+{
+	const Shape *shape = change->shape;
+	StringInfoData json;
+
+	if (!WatchWants(change->watch))
+	{
+		WatchNote(change->watch, from, NULL, NULL, NULL, false);
+		return;
+	}
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	escape_json(&json, NameStr(TupleDescAttr(shape->desc, shape->workspace - 1)->attname));
+	AppendChange(&json, ShapeText(shape, old, shape->workspace),
+				 ShapeText(shape, new, shape->workspace));
+	appendStringInfoChar(&json, '}');
+	WatchNote(change->watch, from, ShapeResourceId(shape, old), ShapeName(shape, old), json.data,
+			  false);
 }
 
 static void
@@ -160,9 +188,9 @@ Inserted(Change *change, TupleTableSlot *row)
 			  ShapeSize(shape, row));
 	if (WatchWants(change->watch))
 		WatchNote(change->watch, workspace_id, ShapeResourceId(shape, row), ShapeName(shape, row),
-				  NULL);
+				  NULL, false);
 	else
-		WatchNote(change->watch, workspace_id, NULL, NULL, NULL);
+		WatchNote(change->watch, workspace_id, NULL, NULL, NULL, false);
 }
 
 static void
@@ -183,8 +211,11 @@ Updated(Change *change, TupleTableSlot *old, TupleTableSlot *new)
 	else
 	{
 		if (from != NULL)
+		{
 			UsageNote(&change->tallies, from, shape->limit, shape->category, -1,
 					  -ShapeSize(shape, old));
+			Left(change, from, old, new);
+		}
 		if (to != NULL)
 			UsageNote(&change->tallies, to, shape->limit, shape->category, 1,
 					  ShapeSize(shape, new));
@@ -192,9 +223,10 @@ Updated(Change *change, TupleTableSlot *old, TupleTableSlot *new)
 	if (to == NULL)
 		return;
 	if (!WatchWants(change->watch))
-		WatchNote(change->watch, to, NULL, NULL, NULL);
+		WatchNote(change->watch, to, NULL, NULL, NULL, false);
 	else if ((metadata = Difference(shape, old, new)) != NULL)
-		WatchNote(change->watch, to, ShapeResourceId(shape, new), ShapeName(shape, new), metadata);
+		WatchNote(change->watch, to, ShapeResourceId(shape, new), ShapeName(shape, new), metadata,
+				  true);
 }
 
 static TupleTableSlot *

@@ -108,21 +108,43 @@ MakeConflict(const char *action, char *text, bool is_taken)
 	return conflict;
 }
 
-/* Sets to null what may be null of a reference to nothing; false if nothing may. */
+/* Sets to null what may be null of a reference to nothing, but not whose the row is; false if nothing may. */
 static bool
 Orphan(const ForeignKeyCacheInfo *foreign, const Destination *d, ItemRow row, bool is_applied)
 {
+	const Shape *shape = ShapeOf(d->relid);
 	bool can_be = false;
 
 	for (int i = 0; i < foreign->nkeys; i++)
 	{
-		if (TupleDescAttr(d->table, foreign->conkey[i] - 1)->attnotnull)
+		if (TupleDescAttr(d->table, foreign->conkey[i] - 1)->attnotnull ||
+			(shape->is_resource && foreign->conkey[i] == shape->workspace))
 			continue;
 		can_be = true;
 		if (is_applied)
 			row.nulls[DestinationColumn(d, foreign->conkey[i])] = true;
 	}
 	return can_be;
+}
+
+/* Whether the row refers to itself. */
+static bool
+RefersToItself(const ForeignKeyCacheInfo *foreign, const Destination *d, ItemRow row)
+{
+	if (foreign->confrelid != d->relid)
+		return false;
+	for (int i = 0; i < foreign->nkeys; i++)
+	{
+		int to = DestinationColumn(d, foreign->confkey[i]);
+		int from = DestinationColumn(d, foreign->conkey[i]);
+
+		if (to < 0 || row.nulls[to] ||
+			!DatumGetBool(OidFunctionCall2Coll(get_opcode(foreign->conpfeqop[i]),
+											   TupleDescAttr(d->desc, to)->attcollation,
+											   row.values[to], row.values[from])))
+			return false;
+	}
+	return true;
 }
 
 static Conflict *
@@ -132,7 +154,8 @@ CheckReference(const ForeignKeyCacheInfo *foreign, const Destination *d, ItemRow
 	Search search = {.relid = foreign->confrelid, .ncolumns = foreign->nkeys};
 	char *text;
 
-	if (foreign->nkeys > QUERY_MAX_ARGS || !PlaceColumns(&search, d, row, foreign->conkey))
+	if (foreign->nkeys > QUERY_MAX_ARGS || !PlaceColumns(&search, d, row, foreign->conkey) ||
+		RefersToItself(foreign, d, row))
 		return NULL;
 	for (int i = 0; i < foreign->nkeys; i++)
 	{

@@ -93,13 +93,6 @@ static Statement redact_whole = {
 			"x"),
 };
 
-static Statement redact_all = {
-	.types = "uuid",
-	.by_index = true,
-	.sql = "WITH x AS MATERIALIZED (SELECT workspace_id, kind, resource_id, deleted_at"
-		   "  FROM account_data.trash_items WHERE workspace_id = $1)" REDACT("x"),
-};
-
 static Statement count_part = {
 	.types = UUIDS,
 	.by_index = true,
@@ -116,25 +109,27 @@ static Statement count_whole = {
 		   " GROUP BY workspace_id, category",
 };
 
-static Statement count_all = {
-	.types = "uuid",
-	.by_index = true,
-	.sql = "SELECT workspace_id, category, sum(size_bytes)::bigint FROM account_data.trash_items"
-		   " WHERE workspace_id = $1 GROUP BY workspace_id, category",
-};
-
-static Statement lock_all = {
-	.types = "uuid",
-	.by_index = true,
-	.sql = "SELECT count(*) FROM (SELECT FROM account_data.trash_items"
-		   "  WHERE workspace_id = $1 AND parent_id IS NULL ORDER BY id FOR UPDATE) locked",
-};
-
+/*
+ * In one statement: what others delete meanwhile stays, and of what goes nothing
+ * is neither counted nor redacted.
+ */
 static Statement forget_all = {
 	.types = "uuid",
 	.by_index = true,
-	.sql = "WITH chunk AS (DELETE FROM account_data.trash_chunks WHERE workspace_id = $1)"
-		   " DELETE FROM account_data.trash_items WHERE workspace_id = $1",
+	.sql =
+		"WITH root AS MATERIALIZED (SELECT id FROM account_data.trash_items"
+		"  WHERE workspace_id = $1 AND parent_id IS NULL ORDER BY id FOR UPDATE),"
+		" x AS MATERIALIZED (SELECT i.workspace_id, i.id, i.kind, i.resource_id, i.deleted_at"
+		"  FROM root r JOIN account_data.trash_items i ON i.workspace_id = $1 AND i.root_id = r.id),"
+		" image AS (" REDACT(
+			"x") "),"
+				 " chunk AS (DELETE FROM account_data.trash_chunks c USING x"
+				 "  WHERE c.workspace_id = $1 AND c.item_id = x.id),"
+				 " item AS (DELETE FROM account_data.trash_items i USING x"
+				 "  WHERE i.workspace_id = $1 AND i.id = x.id"
+				 "  RETURNING i.workspace_id, i.category, i.size_bytes)"
+				 " SELECT workspace_id, category, sum(size_bytes)::bigint, count(*) FROM item"
+				 "  GROUP BY workspace_id, category",
 };
 
 /*
@@ -170,8 +165,16 @@ static Statement forget_listed = {
 static void
 Uncount(const NullableDatum *row, void *state)
 {
-	UsageAdd(DatumGetUUIDP(row[0].value), NULL, TextDatumGetCString(row[1].value), 0,
-			 -DatumGetInt64(row[2].value));
+	UsageAddBytes(DatumGetUUIDP(row[0].value), TextDatumGetCString(row[1].value),
+				  -DatumGetInt64(row[2].value));
+}
+
+/* The same of all items of one category; adds up how many they were. */
+static void
+UncountAll(const NullableDatum *row, void *state)
+{
+	Uncount(row, NULL);
+	*(int64 *) state += DatumGetInt64(row[3].value);
 }
 
 /* Takes the bytes of an item and all that went with it off the storage. */
@@ -223,16 +226,12 @@ account_empty_trash(PG_FUNCTION_ARGS)
 {
 	const Principal *p;
 	NullableDatum args[1];
-	NullableDatum row[1];
-	int64 purged;
+	int64 purged = 0;
 
 	PrincipalRequirePerson();
 	p = PrincipalRequireRole(ROLE_ADMIN);
 	args[0] = ArgUuid(&p->workspace_id);
-	QueryRow(&lock_all, args, row, 1);
-	QueryEach(&count_all, args, 3, Uncount, NULL);
-	QueryRun(&redact_all, args);
-	purged = (int64) QueryRun(&forget_all, args);
+	QueryEach(&forget_all, args, 4, UncountAll, &purged);
 	if (purged > 0)
 		EventWrite(&(Event){
 			.workspace_id = &p->workspace_id, .resource_type = "trash", .action = "deleted"});

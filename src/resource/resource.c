@@ -6,7 +6,7 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
+#include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
@@ -28,6 +28,7 @@
 #include "resource/shape.h"
 #include "resource/undo.h"
 #include "resource/usage.h"
+#include "workspace/limit.h"
 #include "workspace/plan.h"
 
 typedef struct Registration
@@ -49,8 +50,8 @@ static Statement find_resource = {
 };
 
 static Statement find_kind = {
-	.types = "text",
-	.sql = "SELECT true FROM account_data.resources WHERE kind = $1",
+	.types = "text, text",
+	.sql = "SELECT true FROM account_data.resources WHERE kind = $1 OR limit_name = $2",
 };
 
 /* One of those whose table was dropped. */
@@ -129,7 +130,7 @@ CheckColumns(Registration *r)
 static void
 CheckTable(Registration *r)
 {
-	Relation relation = table_open(r->relid, ShareRowExclusiveLock);
+	Relation relation = relation_open(r->relid, ShareRowExclusiveLock);
 	const FormData_pg_class *class = relation->rd_rel;
 
 	if (class->relkind != RELKIND_RELATION && class->relkind != RELKIND_PARTITIONED_TABLE)
@@ -146,7 +147,7 @@ CheckTable(Registration *r)
 	if (!OidIsValid(relation->rd_pkindex))
 		Invalid(psprintf("table %s has no primary key", ShapeQuote(r->relid)));
 	r->row_security = class->relrowsecurity;
-	table_close(relation, NoLock);
+	relation_close(relation, NoLock);
 	CheckColumns(r);
 }
 
@@ -156,7 +157,7 @@ LimitName(const char *kind)
 {
 	char *plural = psprintf("%ss", kind);
 
-	return !PlanKnowsLimit(kind) && PlanKnowsLimit(plural) ? plural : kind;
+	return !PlanKnowsLimit(kind) && !LimitIsOwn(plural) && PlanKnowsLimit(plural) ? plural : kind;
 }
 
 static void
@@ -190,7 +191,7 @@ RegisterAgain(const Registration *r, const char *kind)
 static void
 Register(Registration *r)
 {
-	NullableDatum args[1] = {ArgDatum(ObjectIdGetDatum(r->relid))};
+	NullableDatum args[2] = {ArgDatum(ObjectIdGetDatum(r->relid))};
 	NullableDatum row[5];
 
 	while (QueryRow(&forget_dropped, NULL, row, 2))
@@ -201,10 +202,12 @@ Register(Registration *r)
 		return;
 	}
 	args[0] = ArgText(r->kind);
-	if (UndoOwnsType(r->kind) || QueryRow(&find_kind, args, row, 1))
+	args[1] = ArgText(LimitName(r->kind));
+	if (UndoOwnsType(r->kind) || LimitIsOwn(r->kind) || QueryRow(&find_kind, args, row, 1))
 		ereport(ERROR,
 				(errcode(ERRCODE_ACCOUNT_TAKEN), errmsg("kind \"%s\" already exists", r->kind),
-				 errdetail("Another table is registered under it, or account has it.")));
+				 errdetail("Another table is registered under it or counts for the same limit, or"
+						   " account has it.")));
 	InsertResource(r);
 	(void) AttachCapture(r->relid);
 	AttachChanges(r->relid);

@@ -52,6 +52,13 @@
 	"  SELECT c.relation::oid, c.layout_id, c.row_count FROM below b"                              \
 	"   JOIN account_data.trash_chunks c ON c.workspace_id = $1 AND c.item_id = b.id"              \
 	" ) AS stored (relation, layout_id, n) GROUP BY relation, layout_id"
+/* The counts of what comes back, parents first: in the order in which a cascade takes them. */
+#define COUNTS                                                                                     \
+	" SELECT FROM (SELECT i.relation, min(i.id::text) AS first FROM account_data.trash_items i"    \
+	"   WHERE i.workspace_id = $1 AND i.id IN (SELECT id FROM below) GROUP BY i.relation) k"       \
+	"  JOIN account_data.resources r ON r.relation = k.relation"                                   \
+	"  JOIN account_data.usage_counts u ON u.workspace_id = $1 AND u.name = r.limit_name"          \
+	"  ORDER BY k.first FOR UPDATE OF u"
 #define UUIDS "uuid, uuid, uuid"
 
 static Statement items[2] = {{.types = UUIDS, .by_index = true, .sql = PART ITEMS},
@@ -61,6 +68,9 @@ static Statement chunks[2] = {{.types = UUIDS, .by_index = true, .sql = PART CHU
 static Statement layouts[2] = {{.types = UUIDS, .by_index = true, .sql = PART LAYOUTS},
 							   {.types = UUIDS, .by_index = true, .sql = WHOLE LAYOUTS}};
 
+static Statement lock_counts[2] = {{.types = UUIDS, .by_index = true, .sql = PART COUNTS},
+								   {.types = UUIDS, .by_index = true, .sql = WHOLE COUNTS}};
+
 typedef struct Restore
 {
 	MemoryContext memory;
@@ -69,7 +79,7 @@ typedef struct Restore
 	bool is_chunk;
 } Restore;
 
-/* Inserts the rows of one item or chunk; the first may be given. */
+/* Inserts the rows of one item or chunk, all or none; the first may be given. */
 static void
 Insert(Destination *d, StringInfo from, const ItemRow *first)
 {
@@ -83,7 +93,12 @@ Insert(Destination *d, StringInfo from, const ItemRow *first)
 
 		tuplestore_putvalues(rows, d->desc, row.values, row.nulls);
 	}
-	QueryTable(d->insert, NULL, rows, NULL, 0);
+	if (QueryTable(d->insert, NULL, rows, NULL, 0) != (uint64) tuplestore_tuple_count(rows))
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_ACCOUNT_WRONG_STATE),
+			 errmsg("rows cannot be restored: table %s does not take them", ShapeQuote(d->relid)),
+			 errdetail("A trigger or a rule of the table leaves out rows that are inserted.")));
 	tuplestore_end(rows);
 }
 
@@ -184,6 +199,24 @@ InsertItem(Restore *restore, StoredItem *item, const char *new_name)
 	Insert(d, &from, &row);
 }
 
+/* In a catch: a row that came along may refer to one that is not back. */
+static void
+RefuseDangling(const StoredItem *item, MemoryContext memory)
+{
+	ErrorData *error;
+
+	if (geterrcode() != ERRCODE_FOREIGN_KEY_VIOLATION)
+		PG_RE_THROW();
+	MemoryContextSwitchTo(memory);
+	error = CopyErrorData();
+	FlushErrorState();
+	ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
+					errmsg("%s \"%s\" cannot be restored: %s", item->kind,
+						   item->name == NULL ? item->resource_id : item->name, error->message),
+					error->detail == NULL ? 0 : errdetail("%s", error->detail),
+					errhint("Restore first what its rows refer to.")));
+}
+
 /* Inserts all rows, then fires what waited; the rows are recorded as restored. */
 static void
 PutBack(Restore *restore, StoredItem *item, const char *new_name)
@@ -198,13 +231,18 @@ PutBack(Restore *restore, StoredItem *item, const char *new_name)
 		QueryEach(&items[is_whole], ItemArgs(item), 3, InsertStored, restore);
 		restore->is_chunk = true;
 		QueryEach(&chunks[is_whole], ItemArgs(item), 3, InsertStored, restore);
+		/* last, and rows before bytes: who deletes such rows holds them before their counts */
+		QueryRun(&lock_counts[is_whole], ItemArgs(item));
+		ItemUncount(item);
 		AfterTriggerEndQuery(NULL);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		(void) ChangeInsertAction(before);
+		RefuseDangling(item, restore->memory);
 	}
 	PG_END_TRY();
+	(void) ChangeInsertAction(before);
 }
 
 PG_FUNCTION_INFO_V1(account_restore);
@@ -219,7 +257,6 @@ account_restore(PG_FUNCTION_ARGS)
 	ArgRequired(fcinfo, 0, "trash_id");
 	p = PrincipalRequireRole(ROLE_EDITOR);
 	ItemLock(&item, &p->workspace_id, PG_GETARG_UUID_P(0), true);
-	ItemUncount(&item);
 	PutBack(&restore, &item, new_name);
 	ItemForget(&item);
 	PG_RETURN_VOID();

@@ -71,8 +71,8 @@ RelationChanged(Datum arg, Oid relid)
 		return;
 	hash_seq_init(&scan, shapes);
 	while ((entry = hash_seq_search(&scan)) != NULL)
-		if (entry->shape != NULL && (relid == InvalidOid || relid == entry->relid ||
-									 list_member_oid(entry->shape->children, relid)))
+		if (entry->shape != NULL &&
+			(relid == InvalidOid || list_member_oid(entry->shape->related, relid)))
 			entry->shape->is_stale = has_stale = true;
 }
 
@@ -110,30 +110,47 @@ IsTopConstraint(Oid constraint)
 	return is_top;
 }
 
-/* The tables whose rows are deleted along, by their foreign keys' own triggers. */
-List *
-ShapeCascade(Oid relid)
-{
-	Relation relation = table_open(relid, AccessShareLock);
-	TriggerDesc *triggers = relation->trigdesc;
-	List *children = NIL;
-
-	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
-	{
-		Trigger *trigger = &triggers->triggers[i];
-
-		if (trigger->tgfoid == F_RI_FKEY_CASCADE_DEL && IsTopConstraint(trigger->tgconstraint))
-			children = list_append_unique_oid(children, trigger->tgconstrrelid);
-	}
-	table_close(relation, AccessShareLock);
-	return children;
-}
-
 /* The table, its partitions and what inherits from it. */
 List *
 ShapeMembers(Oid relid)
 {
 	return find_all_inheritors(relid, AccessShareLock, NULL);
+}
+
+/* The tables whose foreign keys and triggers are the shape's: partitions may have their own. */
+static List *
+Parts(Oid relid)
+{
+	return get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE ? ShapeMembers(relid)
+															   : list_make1_oid(relid);
+}
+
+/* Whether the trigger deletes rows of another table along, for a foreign key that is no partition's copy. */
+static bool
+IsCascade(const Trigger *trigger)
+{
+	return trigger->tgfoid == F_RI_FKEY_CASCADE_DEL && IsTopConstraint(trigger->tgconstraint);
+}
+
+/* The tables whose rows are deleted along, by their foreign keys' own triggers. */
+List *
+ShapeCascade(Oid relid)
+{
+	List *children = NIL;
+	ListCell *cell;
+
+	foreach (cell, Parts(relid))
+	{
+		Relation relation = table_open(lfirst_oid(cell), AccessShareLock);
+		TriggerDesc *triggers = relation->trigdesc;
+
+		for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+			if (IsCascade(&triggers->triggers[i]))
+				children = list_append_unique_oid(children,
+												  ShapeRoot(triggers->triggers[i].tgconstrrelid));
+		table_close(relation, AccessShareLock);
+	}
+	return children;
 }
 
 /* Whether the capture trigger is there, for rows or for statements. */
@@ -216,29 +233,33 @@ ShapeHash(const ShapeKey *key, TupleTableSlot *slot, KeyHash *hash)
 	return true;
 }
 
+/* The number in the whole table of a column that one of its partitions has. */
+static AttrNumber
+RootColumn(Oid root, Oid relid, AttrNumber number)
+{
+	return root == relid ? number : get_attnum(root, get_attname(relid, number, false));
+}
+
 static void
 AddParent(Shape *shape, const ForeignKeyCacheInfo *foreign)
 {
 	ShapeParent *parent = palloc0(sizeof(ShapeParent));
-	Relation referenced;
 
 	if (foreign->nkeys > SHAPE_MAX_KEYS)
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
 						errmsg("invalid resource: a foreign key of \"%s\" has more than %d columns",
 							   get_rel_name(shape->relid), SHAPE_MAX_KEYS)));
 	parent->relid = ShapeRoot(foreign->confrelid);
-	referenced = table_open(parent->relid, AccessShareLock);
 	for (int i = 0; i < foreign->nkeys; i++)
 	{
-		AddColumn(&parent->key, shape->desc, foreign->conkey[i]);
-		parent->columns[i] = foreign->confkey[i];
-		ConvertColumn(
-			&parent->key, i,
-			getBaseType(TupleDescAttr(shape->desc, foreign->conkey[i] - 1)->atttypid),
-			getBaseType(
-				TupleDescAttr(RelationGetDescr(referenced), foreign->confkey[i] - 1)->atttypid));
+		AttrNumber number = RootColumn(shape->relid, foreign->conrelid, foreign->conkey[i]);
+
+		AddColumn(&parent->key, shape->desc, number);
+		parent->columns[i] = RootColumn(parent->relid, foreign->confrelid, foreign->confkey[i]);
+		ConvertColumn(&parent->key, i,
+					  getBaseType(TupleDescAttr(shape->desc, number - 1)->atttypid),
+					  getBaseType(get_atttype(parent->relid, parent->columns[i])));
 	}
-	table_close(referenced, AccessShareLock);
 	shape->parents = lappend(shape->parents, parent);
 }
 
@@ -288,12 +309,14 @@ AddKeys(Shape *shape, Relation relation)
 		ListCell *cell;
 		ShapeKey *key;
 
-		if (trigger->tgfoid != F_RI_FKEY_CASCADE_DEL || !IsTopConstraint(trigger->tgconstraint))
+		if (!IsCascade(trigger))
 			continue;
 		tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(trigger->tgconstraint));
 		DeconstructFkConstraintRow(tuple, &ncolumns, (AttrNumber[INDEX_MAX_KEYS]){0}, columns, NULL,
 								   NULL, NULL, NULL, NULL);
 		ReleaseSysCache(tuple);
+		for (int c = 0; c < ncolumns; c++)
+			columns[c] = RootColumn(shape->relid, RelationGetRelid(relation), columns[c]);
 		foreach (cell, shape->keys)
 			is_known = is_known || IsSameKey(lfirst(cell), columns, ncolumns);
 		if (is_known || ncolumns > SHAPE_MAX_KEYS)
@@ -363,19 +386,26 @@ AddRegistration(Shape *shape)
 	AddPrimaryKey(shape, DatumGetObjectId(row[0].value));
 }
 
-/* Every table the rows cascade to must be captured, or they would be lost. */
-static void
-CheckChildren(const Shape *shape)
+static Oid
+FirstUncaptured(const List *tables)
 {
 	ListCell *cell;
 
-	foreach (cell, shape->children)
+	foreach (cell, tables)
 		if (!ShapeIsCaptured(lfirst_oid(cell)))
-			ereport(
-				ERROR,
+			return lfirst_oid(cell);
+	return InvalidOid;
+}
+
+/* For who captures: every table the rows cascade to must be captured, or its rows would be lost. */
+void
+ShapeRequireCaptured(const Shape *shape)
+{
+	if (OidIsValid(shape->uncaptured))
+		ereport(ERROR,
 				(errcode(ERRCODE_ACCOUNT_WRONG_STATE),
 				 errmsg("rows of \"%s\" would be deleted along with \"%s\" and be lost",
-						get_rel_name(lfirst_oid(cell)), get_rel_name(shape->relid)),
+						get_rel_name(shape->uncaptured), get_rel_name(shape->relid)),
 				 errhint("Run account.register_resource again for the resource they hang on.")));
 }
 
@@ -385,18 +415,28 @@ MakeShape(Oid relid)
 	MemoryContext old = MemoryContextSwitchTo(shape_memory);
 	Relation relation = table_open(relid, AccessShareLock);
 	Shape *shape = palloc0(sizeof(Shape));
+	List *parts = Parts(relid);
+	ListCell *cell;
 
 	shape->relid = relid;
 	shape->children = ShapeCascade(relid);
-	CheckChildren(shape);
+	shape->related = list_concat_copy(parts, shape->children);
+	if (has_subclass(relid))
+		shape->related = list_concat_unique_oid(shape->related, ShapeMembers(relid));
+	shape->uncaptured = FirstUncaptured(list_delete_oid(list_copy(shape->related), relid));
 	shape->owner = relation->rd_rel->relowner;
 	shape->desc = CreateTupleDescCopyConstr(RelationGetDescr(relation));
 	shape->out = palloc0(sizeof(FmgrInfo) * Max(shape->desc->natts, 1));
-	AddRegistration(shape);
-	AddParents(shape, relation);
-	AddKeys(shape, relation);
-	shape->layout = LayoutMake(relid, shape->desc);
 	table_close(relation, AccessShareLock);
+	AddRegistration(shape);
+	foreach (cell, parts)
+	{
+		relation = table_open(lfirst_oid(cell), AccessShareLock);
+		AddParents(shape, relation);
+		AddKeys(shape, relation);
+		table_close(relation, AccessShareLock);
+	}
+	shape->layout = LayoutMake(relid, shape->desc);
 	MemoryContextSwitchTo(old);
 	return shape;
 }

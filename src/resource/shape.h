@@ -41,7 +41,8 @@ typedef struct ShapeParent
 
 typedef struct Shape
 {
-	Oid relid; /* the root when it is partitioned */
+	Oid relid;	   /* the root when it is partitioned */
+	List *related; /* itself, partitions, heirs and children: it is stale when one changes */
 	Oid owner;
 	bool is_resource; /* else it only hangs on one */
 	char *kind;
@@ -53,6 +54,7 @@ typedef struct Shape
 	int nkey;
 	AttrNumber key[INDEX_MAX_KEYS];
 	List *children; /* tables whose rows go with its rows */
+	Oid uncaptured; /* one of them, or an heir, without the trigger; InvalidOid: all have it */
 	List *parents;	/* ShapeParent, by cascade */
 	List *keys;		/* ShapeKey, that children refer to */
 	bool goes_with_people;
@@ -75,12 +77,14 @@ extern Oid ShapeRoot(Oid relid);
 extern List *ShapeCascade(Oid relid);
 extern List *ShapeMembers(Oid relid);
 extern bool ShapeIsCaptured(Oid relid);
+extern void ShapeRequireCaptured(const Shape *shape);
 extern bool ShapeHash(const ShapeKey *key, TupleTableSlot *slot, KeyHash *hash);
 extern const char *ShapeQuote(Oid relid);
 
 extern char *ShapeText(const Shape *shape, TupleTableSlot *slot, AttrNumber number);
 extern char *ShapeName(const Shape *shape, TupleTableSlot *slot);
 extern char *ShapeResourceId(const Shape *shape, TupleTableSlot *slot);
+extern char *ShapeResourceIdSql(const Shape *shape);
 extern int64 ShapeSize(const Shape *shape, TupleTableSlot *slot);
 extern const pg_uuid_t *ShapeWorkspace(const Shape *shape, TupleTableSlot *slot);
 extern TupleTableSlot *ShapeSlot(const Shape *shape, Relation relation, TupleTableSlot *slot);

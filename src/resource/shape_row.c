@@ -8,6 +8,7 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "lib/stringinfo.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -41,7 +42,10 @@ ShapeName(const Shape *shape, TupleTableSlot *slot)
 	return shape->name == 0 ? NULL : ShapeText(shape, slot, shape->name);
 }
 
-/* The primary key as text, its columns parted by commas. */
+/*
+ * The primary key as text: its columns parted by commas, with a backslash before
+ * a comma or backslash of their own, so that no two keys read the same.
+ */
 char *
 ShapeResourceId(const Shape *shape, TupleTableSlot *slot)
 {
@@ -51,8 +55,35 @@ ShapeResourceId(const Shape *shape, TupleTableSlot *slot)
 		return ShapeText(shape, slot, shape->key[0]);
 	initStringInfo(&id);
 	for (int i = 0; i < shape->nkey; i++)
-		appendStringInfo(&id, "%s%s", i == 0 ? "" : ",", ShapeText(shape, slot, shape->key[i]));
+	{
+		if (i > 0)
+			appendStringInfoChar(&id, ',');
+		for (const char *c = ShapeText(shape, slot, shape->key[i]); *c != '\0'; c++)
+		{
+			if (*c == ',' || *c == '\\')
+				appendStringInfoChar(&id, '\\');
+			appendStringInfoChar(&id, *c);
+		}
+	}
 	return id.data;
+}
+
+/* The same in SQL, of a row of the table. */
+char *
+ShapeResourceIdSql(const Shape *shape)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "pg_catalog.concat_ws(','");
+	for (int i = 0; i < shape->nkey; i++)
+		appendStringInfo(&sql,
+						 shape->nkey == 1 ? ", %s"
+										  : ", pg_catalog.regexp_replace(pg_catalog.concat(%s),"
+											" E'([,\\\\\\\\])', E'\\\\\\\\\\\\1', 'g')",
+						 quote_identifier(get_attname(shape->relid, shape->key[i], false)));
+	appendStringInfoChar(&sql, ')');
+	return sql.data;
 }
 
 /* Bytes, as the size column says; never less than none. */

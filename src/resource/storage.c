@@ -54,23 +54,18 @@ AddTable(const NullableDatum *row, void *state)
 	const Shape *shape = ShapeOf(DatumGetObjectId(row[0].value));
 	const char *size = quote_identifier(get_attname(shape->relid, shape->size, false));
 	TableStatement *find = palloc0(sizeof(TableStatement));
-	StringInfoData key;
 	NullableDatum args[1] = {ArgUuid(largest->workspace_id)};
 	NullableDatum rows[1];
 	const char *json;
 
-	initStringInfo(&key);
-	for (int i = 0; i < shape->nkey; i++)
-		appendStringInfo(&key, ", %s",
-						 quote_identifier(get_attname(shape->relid, shape->key[i], false)));
 	find->owner = shape->owner;
 	find->nargs = 1;
 	find->argtypes[0] = UUIDOID;
 	find->sql = psprintf(
 		"SELECT jsonb_agg(jsonb_build_object('relation', %u, 'kind', %s, 'resource_id',"
-		" concat_ws(','%s), 'name', %s, 'size', %s, 'in_trash', false))"
+		" %s, 'name', %s, 'size', %s, 'in_trash', false))"
 		" FROM (SELECT * FROM %s WHERE %s = $1 AND %s > 0 ORDER BY %s DESC LIMIT %d) AS top",
-		shape->relid, quote_literal_cstr(shape->kind), key.data,
+		shape->relid, quote_literal_cstr(shape->kind), ShapeResourceIdSql(shape),
 		shape->name == 0 ? "NULL" : quote_identifier(get_attname(shape->relid, shape->name, false)),
 		size, ShapeQuote(shape->relid),
 		quote_identifier(get_attname(shape->relid, shape->workspace, false)), size, size,

@@ -139,14 +139,11 @@ static void
 AppendKey(StringInfo sql, const Shape *shape, const char *resource_id,
 		  const pg_uuid_t *workspace_id)
 {
-	appendStringInfo(sql, " FROM %s WHERE %s = %s::pg_catalog.uuid AND pg_catalog.concat_ws(','",
+	appendStringInfo(sql, " FROM %s WHERE %s = %s::pg_catalog.uuid AND %s = %s",
 					 ShapeQuote(shape->relid),
 					 quote_identifier(get_attname(shape->relid, shape->workspace, false)),
-					 quote_literal_cstr(UuidText(workspace_id)));
-	for (int i = 0; i < shape->nkey; i++)
-		appendStringInfo(sql, ", %s",
-						 quote_identifier(get_attname(shape->relid, shape->key[i], false)));
-	appendStringInfo(sql, ") = %s", quote_literal_cstr(resource_id));
+					 quote_literal_cstr(UuidText(workspace_id)), ShapeResourceIdSql(shape),
+					 quote_literal_cstr(resource_id));
 	if (shape->nkey == 1)
 		appendStringInfo(sql, " AND %s = %s",
 						 quote_identifier(get_attname(shape->relid, shape->key[0], false)),
@@ -231,7 +228,11 @@ UndoResource(Oid relid, const NullableDatum event[2], const char *resource_id)
 	update->owner = shape->owner;
 	update->home = get_rel_namespace(relid);
 	update->sql = sql.data;
-	QueryTable(update, NULL, NULL, NULL, 0);
+	if (QueryTable(update, NULL, NULL, NULL, 0) == 0)
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
+						errmsg("event cannot be undone: table %s does not take the change",
+							   ShapeQuote(relid)),
+						errdetail("A trigger or a rule of the table leaves out the update.")));
 	ImageUnpin(level);
 }
 

@@ -5,12 +5,15 @@
  * The rows of usage_counts are exact at every commit: whoever changes a
  * resource holds the row of its workspace until then.  Live rows count for the
  * limit of their kind; the bytes of live rows and of those in the trash count
- * as storage.  Workspaces are taken in their order, so that two statements on
- * many never wait for each other.
+ * as storage.  Workspaces are taken in their order, and in each the counts of
+ * rows before those of bytes, so that two statements on many never wait for each
+ * other.
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "common/int.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -39,6 +42,21 @@ static Statement take_usage = {
 		   " WHERE workspace_id = $1 AND name = $2",
 };
 
+static Statement find_workspace = {
+	.types = "uuid",
+	.mode = QUERY_FRESH,
+	.by_index = true,
+	.sql = "SELECT true FROM account_data.workspaces WHERE id = $1",
+};
+
+static void
+AddBytes(Tally *tally, int64 bytes)
+{
+	if (pg_add_s64_overflow(tally->bytes, bytes, &tally->bytes))
+		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+						errmsg("sizes of rows are out of range")));
+}
+
 /* Remembers a change until UsageWrite(). */
 void
 UsageNote(Tallies *tallies, const pg_uuid_t *workspace_id, const char *limit, const char *category,
@@ -53,7 +71,7 @@ UsageNote(Tallies *tallies, const pg_uuid_t *workspace_id, const char *limit, co
 			UuidEqual(&tally->workspace_id, workspace_id))
 		{
 			tally->rows += rows;
-			tally->bytes += bytes;
+			AddBytes(tally, bytes);
 			return;
 		}
 		/* rows of one workspace mostly come together; the rest are summed when written */
@@ -75,6 +93,20 @@ UsageNote(Tallies *tallies, const pg_uuid_t *workspace_id, const char *limit, co
 	tally->bytes = bytes;
 }
 
+/* Rows of no workspace do not count; those of one that the transaction cannot see yet would have to. */
+static void
+RequireNone(const pg_uuid_t *workspace_id)
+{
+	NullableDatum args[1] = {ArgUuid(workspace_id)};
+	NullableDatum row[1];
+
+	if (IsolationUsesXactSnapshot() && QueryRow(&find_workspace, args, row, 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access: workspace %s is newer than the transaction",
+						UuidText(workspace_id))));
+}
+
 static void
 AddOne(const pg_uuid_t *workspace_id, const char *name, int64 delta)
 {
@@ -85,18 +117,18 @@ AddOne(const pg_uuid_t *workspace_id, const char *name, int64 delta)
 		QueryRun(&take_usage, args);
 	else if (delta > 0 && QueryRow(&add_usage, args, row, 1))
 		PlanRequire(workspace_id, name, DatumGetInt64(row[0].value) - delta, delta);
+	else if (delta > 0)
+		RequireNone(workspace_id);
 }
 
-/* Adds to the counts; PT402 when a limit would be passed.  name NULL: bytes only. */
+/* Adds to the storage; PT402 when its limit would be passed. */
 void
-UsageAdd(const pg_uuid_t *workspace_id, const char *name, const char *category, int64 rows,
-		 int64 bytes)
+UsageAddBytes(const pg_uuid_t *workspace_id, const char *category, int64 bytes)
 {
-	if (name != NULL)
-		AddOne(workspace_id, name, rows);
+	if (bytes == 0)
+		return;
 	AddOne(workspace_id, STORAGE, bytes);
-	if (bytes != 0)
-		AddOne(workspace_id, psprintf(STORAGE ":%s", category), bytes);
+	AddOne(workspace_id, psprintf(STORAGE ":%s", category), bytes);
 }
 
 static int
@@ -107,9 +139,9 @@ CompareTallies(const void *a, const void *b)
 	int order = memcmp(&x->workspace_id, &y->workspace_id, UUID_LEN);
 
 	if (order == 0)
-		order = strcmp(x->category, y->category);
-	if (order == 0)
 		order = strcmp(x->limit == NULL ? "" : x->limit, y->limit == NULL ? "" : y->limit);
+	if (order == 0)
+		order = strcmp(x->category, y->category);
 	return order;
 }
 
@@ -132,27 +164,49 @@ UsageSum(Tallies *tallies)
 		else
 		{
 			last->rows += next->rows;
-			last->bytes += next->bytes;
+			AddBytes(last, next->bytes);
 		}
 	}
 	tallies->count = n + 1;
 }
 
+/* Those of one workspace, which stand together: rows first. */
+static void
+WriteTallies(const Tally *tallies, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (tallies[i].limit != NULL)
+			AddOne(&tallies[i].workspace_id, tallies[i].limit, tallies[i].rows);
+	for (int i = 0; i < n; i++)
+		UsageAddBytes(&tallies[i].workspace_id, tallies[i].category, tallies[i].bytes);
+}
+
+/* Adds all that was noted to the counts; PT402 when a limit would be passed. */
 void
 UsageWrite(Tallies *tallies)
 {
-	UsageSum(tallies);
-	for (int i = 0; i < tallies->count; i++)
-	{
-		const Tally *tally = &tallies->list[i];
+	int n;
 
-		UsageAdd(&tally->workspace_id, tally->limit, tally->category, tally->rows, tally->bytes);
+	UsageSum(tallies);
+	for (int i = 0; i < tallies->count; i += n)
+	{
+		const Tally *first = &tallies->list[i];
+
+		for (n = 1; i + n < tallies->count; n++)
+			if (!UuidEqual(&first->workspace_id, &first[n].workspace_id))
+				break;
+		WriteTallies(first, n);
 	}
 	tallies->count = 0;
 }
 
+/*
+ * Who counts anew holds the tables, and sees all that is committed whatever its
+ * transaction's snapshot.
+ */
 static Statement write_counts = {
 	.types = "uuid[], bigint[], text",
+	.mode = QUERY_FRESH,
 	.sql = "INSERT INTO account_data.usage_counts AS u (workspace_id, name, used)"
 		   " SELECT w.id, $3, c.used FROM unnest($1, $2) AS c (id, used)"
 		   "  JOIN account_data.workspaces w ON w.id = c.id WHERE c.used <> 0"
@@ -172,6 +226,7 @@ CountTable(const Shape *shape, NullableDatum *counts)
 								 quote_identifier(get_attname(shape->relid, shape->size, false)));
 
 	count->owner = shape->owner;
+	count->is_fresh = true;
 	count->sql = psprintf("SELECT array_agg(w), array_agg(n), array_agg(b) FROM ("
 						  "SELECT %s AS w, count(*) AS n, (%s)::bigint AS b FROM %s"
 						  " WHERE %s IS NOT NULL GROUP BY 1 ORDER BY 1) AS counted",
@@ -208,18 +263,21 @@ UsageCountAll(const Shape *shape)
 
 static Statement forget_rows = {
 	.types = "text",
+	.mode = QUERY_FRESH,
 	.sql = "DELETE FROM account_data.usage_counts WHERE name = $1",
 };
 
 static Statement list_category = {
 	.types = "text",
+	.mode = QUERY_FRESH,
 	.sql = "SELECT array_agg(c.oid ORDER BY c.oid) FROM account_data.resources r"
 		   " JOIN pg_catalog.pg_class c ON c.oid = r.relation WHERE r.category = $1",
 };
 
-/* In the order of UsageAdd(). */
+/* In the order of UsageWrite(). */
 static Statement lock_category = {
 	.types = "text",
+	.mode = QUERY_FRESH,
 	.sql = "SELECT FROM account_data.usage_counts u WHERE name = '" STORAGE "' AND EXISTS ("
 		   "  SELECT FROM account_data.usage_counts c"
 		   "   WHERE c.workspace_id = u.workspace_id AND c.name = '" STORAGE ":' || $1)"
@@ -228,6 +286,7 @@ static Statement lock_category = {
 
 static Statement take_category = {
 	.types = "text",
+	.mode = QUERY_FRESH,
 	.sql = "WITH category AS (SELECT workspace_id, used FROM account_data.usage_counts"
 		   "   WHERE name = '" STORAGE ":' || $1 FOR UPDATE)"
 		   " UPDATE account_data.usage_counts u"
@@ -239,6 +298,7 @@ static Statement take_category = {
 
 static Statement add_trash = {
 	.types = "text",
+	.mode = QUERY_FRESH,
 	.sql = "INSERT INTO account_data.usage_counts AS u (workspace_id, name, used)"
 		   " SELECT t.workspace_id, n.name, sum(t.size_bytes)::bigint"
 		   "  FROM account_data.trash_items t,"

@@ -33,8 +33,7 @@ extern void UsageNote(Tallies *tallies, const pg_uuid_t *workspace_id, const cha
 					  const char *category, int64 rows, int64 bytes);
 extern void UsageSum(Tallies *tallies);
 extern void UsageWrite(Tallies *tallies);
-extern void UsageAdd(const pg_uuid_t *workspace_id, const char *name, const char *category,
-					 int64 rows, int64 bytes);
+extern void UsageAddBytes(const pg_uuid_t *workspace_id, const char *category, int64 bytes);
 extern void UsageCountAll(const Shape *shape);
 extern void UsageForget(NullableDatum limit, NullableDatum category);
 

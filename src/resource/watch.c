@@ -61,7 +61,7 @@ WatchWants(const Watch *watch)
 
 void
 WatchNote(Watch *watch, const pg_uuid_t *workspace_id, const char *resource_id, const char *name,
-		  const char *metadata)
+		  const char *metadata, bool has_image)
 {
 	Event *event;
 	MemoryContext old;
@@ -81,7 +81,7 @@ WatchNote(Watch *watch, const pg_uuid_t *workspace_id, const char *resource_id, 
 					 .resource_name = name == NULL ? NULL : pstrdup(name),
 					 .action = watch->action,
 					 .metadata = metadata == NULL ? NULL : pstrdup(metadata),
-					 .has_image = metadata != NULL};
+					 .has_image = has_image};
 	watch->waiting++;
 	MemoryContextSwitchTo(old);
 	if (watch->waiting == watch->room)

@@ -33,7 +33,7 @@ extern void WatchInit(void);
 extern Watch *WatchBegin(MemoryContext memory, const Shape *shape, const char *action,
 						 int64 expected);
 extern void WatchNote(Watch *watch, const pg_uuid_t *workspace_id, const char *resource_id,
-					  const char *name, const char *metadata);
+					  const char *name, const char *metadata, bool has_image);
 extern void WatchEnd(Watch *watch);
 
 extern bool WatchWants(const Watch *watch);

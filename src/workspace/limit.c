@@ -22,6 +22,7 @@
 #include "base/errors.h"
 #include "base/lookup.h"
 #include "base/query.h"
+#include "workspace/limit.h"
 #include "workspace/plan.h"
 #include "workspace/workspace.h"
 
@@ -68,6 +69,14 @@ EndsWith(const char *name, const char *suffix)
 	size_t suffix_len = strlen(suffix);
 
 	return len > suffix_len && strcmp(name + len - suffix_len, suffix) == 0;
+}
+
+/* Whether the extension itself knows what the limit is of: then it counts no kind of resource. */
+bool
+LimitIsOwn(const char *name)
+{
+	return strcmp(name, "members") == 0 || strcmp(name, "owned_teams") == 0 ||
+		   strcmp(name, STORAGE) == 0 || EndsWith(name, UPLOAD_SUFFIX);
 }
 
 /* None where the statement's snapshot is older than the workspace. */

@@ -28,9 +28,11 @@ SELECT results_eq($$SELECT live('base'), live('storage_bytes:base')$$, 'VALUES (
 SELECT is((SELECT count(*) FROM ONLY base), 1::bigint, 'each comes back where it was');
 CREATE TABLE late_heir () INHERITS (base);
 ALTER TABLE late_heir ADD PRIMARY KEY (id);
-SELECT lives_ok($$SELECT account.register_resource('base', 'base')$$, 'registering again takes in an heir that came later');
+SELECT throws_ok('DELETE FROM base', '55000', NULL, 'rows of an heir that came later are not lost');
+SELECT lives_ok($$SELECT account.register_resource('base', 'base')$$, 'registering again takes it in');
 INSERT INTO late_heir VALUES (4, :'team', 'late');
 SELECT is(live('base'), 4::bigint, 'whose rows then count');
+SELECT throws_ok('TRUNCATE heir', '55000', NULL, 'TRUNCATE of an heir does not pass by the trash');
 SELECT account.unregister_resource('base');
 SELECT is_empty($$SELECT tgname FROM pg_trigger WHERE tgrelid IN ('base'::regclass, 'heir'::regclass, 'late_heir'::regclass) AND NOT tgisinternal$$,
     'unregistering takes every trigger off heirs too');
@@ -39,6 +41,9 @@ CREATE TABLE plain (LIKE base INCLUDING ALL);
 SELECT account.register_resource('plain', 'plain', size_column => 'size');
 CREATE TABLE first_heir () INHERITS (plain);
 ALTER TABLE first_heir ADD PRIMARY KEY (id);
+INSERT INTO first_heir VALUES (9, :'team', 'first');
+SELECT throws_ok('DELETE FROM plain', '55000', NULL, 'nor are those of the first heir');
+DELETE FROM first_heir;
 SELECT account.register_resource('plain', 'plain');
 INSERT INTO plain VALUES (1, :'team', 'one', 1);
 INSERT INTO first_heir VALUES (2, :'team', 'two', 2);
@@ -67,9 +72,29 @@ SELECT account.override_limit(:'team', 'models', 2), account.override_limit(:'te
 SELECT lives_ok('UPDATE parts SET region = 1 WHERE id = 1', 'a row above the limit may move');
 SELECT throws_ok(format('INSERT INTO parts VALUES (10, %L, NULL, 1)', :'team'), 'PT402', NULL, 'while a new one is refused');
 
+-- foreign keys of one partition
+SELECT account.override_limit(:'team', 'models', NULL);
+ALTER TABLE parts_2 ADD UNIQUE (id);
+CREATE TABLE hung (id int PRIMARY KEY, part int REFERENCES parts_2 (id) ON DELETE CASCADE);
+INSERT INTO hung SELECT id, id FROM parts_2;
+SELECT throws_ok('DELETE FROM parts WHERE id = 9', '55000', NULL, 'what hangs on one partition is not lost');
+SELECT account.register_resource('parts', 'models');
+DELETE FROM parts WHERE id = 9;
+SELECT is((SELECT children FROM account.trash WHERE resource_id = '9,2'), 1::bigint, 'registered it goes along');
+SELECT account.restore(id) FROM account.trash WHERE resource_id = '9,2';
+SELECT isnt_empty('SELECT FROM hung WHERE id = 9', 'and comes back');
+DROP TABLE hung;
+CREATE TABLE pieces (gone int, region int, id int, part int, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
+CREATE TABLE pieces_1 (id int NOT NULL, region int NOT NULL, part int REFERENCES parts_2 (id) ON DELETE CASCADE);
+ALTER TABLE pieces DROP gone;
+ALTER TABLE pieces ATTACH PARTITION pieces_1 FOR VALUES IN (1);
+SELECT account.register_resource('parts', 'models');
+INSERT INTO pieces VALUES (1, 9, 9);
+DELETE FROM parts WHERE id = 9;
+SELECT account.restore(id) FROM account.trash WHERE resource_id = '9,2';
+SELECT results_eq('TABLE pieces', 'VALUES (1, 9, 9)', 'also a row of a partition that alone refers to it');
 
 -- large statements
-SELECT account.override_limit(:'team', 'models', NULL);
 SET LOCAL account.activity_row_limit = 5;
 INSERT INTO parts SELECT n, :'team', 'bulk', 1 + n % 2, 1 FROM generate_series(100, 119) n;
 SELECT results_eq($$SELECT action, metadata FROM account.activity ORDER BY id DESC LIMIT 1$$, $$VALUES ('created', '{"rows": 15}'::jsonb)$$, 'rows above the limit have one event for all partitions');
@@ -81,6 +106,7 @@ CREATE TABLE parts_3 PARTITION OF parts FOR VALUES IN (3);
 INSERT INTO parts_3 SELECT n, :'team', 'late', 3, 1 FROM generate_series(200, 209) n;
 INSERT INTO parts SELECT n, :'team', 'late', 3, 1 FROM generate_series(210, 219) n;
 SELECT results_eq($$SELECT live('models'), live('storage_bytes:models')$$, 'SELECT count(*), sum(size) FROM parts', 'those of a partition that came later too');
+SELECT throws_ok('TRUNCATE parts_1', '55000', NULL, 'nor does that of a partition');
 SELECT account.unregister_resource('parts');
 SELECT is_empty($$SELECT tgname FROM pg_trigger t JOIN pg_inherits i ON i.inhrelid = t.tgrelid WHERE i.inhparent = 'parts'::regclass AND NOT tgisinternal$$, 'unregistering leaves no trigger on a partition');
 

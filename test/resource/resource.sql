@@ -10,6 +10,7 @@ INSERT INTO account_data.members VALUES (:'workspace', :'viewer', 'viewer'), (:'
 
 CREATE TABLE plain (id bigint PRIMARY KEY, workspace_id uuid NOT NULL, name text, bytes bigint);
 CREATE VIEW a_view AS TABLE plain;
+CREATE TYPE a_type AS (id int);
 CREATE TEMP TABLE a_temp (id int PRIMARY KEY, workspace_id uuid, name text);
 CREATE TABLE no_workspace (id int PRIMARY KEY, name text);
 CREATE TABLE no_key (id int, workspace_id uuid, name text);
@@ -26,6 +27,10 @@ SELECT throws_ok(format('SELECT account.register_resource(%s)', args), state, NU
     ($$'no_key', 'thing'$$, '22023', 'nor one without a primary key'),
     ($$'plain', 'a thing'$$, '22023', 'a kind has no spaces'),
     ($$'plain', ''$$, '22023', 'and is not empty'),
+    ($$'plain', 'storage_bytes'$$, '23505', 'nor a limit that is not of rows'),
+    ($$'plain', 'image_upload_bytes'$$, '23505', 'or of one file'),
+    ($$'plain_pkey', 'thing'$$, '22023', 'an index is no resource'),
+    ($$'a_type', 'thing'$$, '22023', 'nor a type'),
     ($$'plain', NULL$$, '22023', 'nor null'),
     ($$'plain', 'thing', name_column => 'nmae'$$, '22023', 'a name column exists'),
     ($$'plain', 'thing', size_column => 'name'$$, '22023', 'a size column is an integer'),
@@ -43,6 +48,13 @@ SELECT throws_ok($$SELECT account.register_resource('plain', 'thing')$$, '23505'
 SELECT throws_ok($$SELECT account.register_resource('plain', 'other')$$, '23505', NULL, 'under one kind');
 CREATE TABLE twin (LIKE plain INCLUDING ALL);
 SELECT throws_ok($$SELECT account.register_resource('twin', 'thing')$$, '23505', 'kind "thing" already exists', 'a kind is one table''s');
+
+CREATE TABLE models (LIKE plain INCLUDING ALL);
+SELECT account.register_resource('models', 'model');
+SELECT throws_ok($$SELECT account.register_resource('twin', 'models')$$, '23505', 'kind "models" already exists', 'and so is a limit');
+CREATE TABLE guests (LIKE plain INCLUDING ALL);
+SELECT account.register_resource('guests', 'member');
+SELECT is((SELECT limit_name FROM account_data.resources WHERE kind = 'member'), 'member', 'what the extension counts itself limits no kind');
 
 -- row security
 CREATE ROLE res_app;
@@ -81,7 +93,7 @@ SELECT lives_ok($$SELECT account.register_resource('"Odd schema"."Odd ""table"""
 INSERT INTO "Odd schema"."Odd ""table""" VALUES (:'workspace', 'a,b', 'first');
 DELETE FROM "Odd schema"."Odd ""table""";
 SELECT account.act_as(:'owner');
-SELECT results_eq('SELECT kind, name, resource_id FROM account.trash', format($$VALUES ('odd', 'first', '%s,a,b')$$, :'workspace'), 'a row with a composite key is kept');
+SELECT results_eq('SELECT kind, name, resource_id FROM account.trash', format($$VALUES ('odd', 'first', '%s,a\,b')$$, :'workspace'), 'a row with a composite key is kept');
 SELECT lives_ok('SELECT account.restore(id) FROM account.trash', 'and restored');
 SELECT isnt_empty('TABLE "Odd schema"."Odd ""table"""', 'in its place');
 RESET ROLE;
@@ -129,6 +141,8 @@ SELECT results_eq('SELECT id, name, more FROM heir', $$VALUES (1, 'heir', '{a,NU
 CREATE TABLE late (id int PRIMARY KEY, thing_id bigint REFERENCES plain ON DELETE CASCADE);
 INSERT INTO late VALUES (1, 1);
 SELECT throws_ok('DELETE FROM plain WHERE id = 1', '55000', NULL, 'a delete that would lose rows is refused');
+SELECT lives_ok(format($$INSERT INTO plain VALUES (4, %L, 'four')$$, :'workspace'), 'though rows may be added');
+SELECT lives_ok($$UPDATE plain SET name = 'IV' WHERE id = 4$$, 'and changed');
 SELECT lives_ok($$SELECT account.register_resource('plain', 'thing')$$, 'registering again takes in what came later');
 DELETE FROM plain WHERE id = 1;
 SELECT account.restore(id) FROM account.trash WHERE kind = 'thing';
@@ -148,7 +162,10 @@ SELECT account.restore(id) FROM account.trash WHERE name = 'f2';
 SELECT is((SELECT count(*) FROM files), 21::bigint, 'then the rest');
 
 -- leaving
+DELETE FROM plain WHERE id = 4;
 SELECT account.unregister_resource('plain');
+SELECT lives_ok($$SELECT account.restore_plan(id) FROM account.trash WHERE name = 'IV'$$, 'what is in the trash of a table that left has a plan');
+SELECT lives_ok($$SELECT account.restore(id) FROM account.trash WHERE name = 'IV'$$, 'and a way back');
 SELECT is_empty($$SELECT tgname FROM pg_trigger WHERE tgrelid IN ('plain'::regclass, 'late'::regclass) AND NOT tgisinternal$$, 'unregistering takes every trigger off');
 SELECT is_empty($$SELECT polname FROM pg_policy WHERE polrelid = 'plain'::regclass$$, 'and the policies');
 SELECT ok((SELECT NOT relrowsecurity FROM pg_class WHERE oid = 'plain'::regclass), 'and puts row security back');

@@ -38,6 +38,8 @@ SELECT is((SELECT count(*) FROM account_data.event_links WHERE workspace_id = :'
 SELECT is((SELECT count(*) FROM account_data.event_marks WHERE workspace_id = :'workspace'), 1::bigint, 'marks of events that are gone are gone');
 SELECT is((SELECT count(*) FROM account_data.undone_events WHERE workspace_id = :'workspace'), 1::bigint, 'so is that they were undone');
 
+SELECT throws_ok('SELECT account.verify_activity(gen_random_uuid())', 'P0002', NULL, 'a workspace that is none is not said to be intact');
+
 -- nobody but the extension changes the past
 SELECT throws_ok(statement, '55000', 'events cannot be changed or deleted', what) FROM (VALUES
     ('UPDATE account_data.events SET action = action', 'an event is not changed by hand'),

@@ -88,6 +88,17 @@ UPDATE projects SET n = 7 WHERE id = 2;
 SELECT lives_ok('SELECT account.undo(id) FROM (SELECT id FROM account.activity ORDER BY id DESC LIMIT 1) last', 'and in an undo');
 SELECT results_eq('TABLE notes', ARRAY['INSERT p2', 'UPDATE p2', 'UPDATE p2'], 'and fires as often as rows are written');
 
+-- what the table does not take back stays in the trash
+CREATE FUNCTION drop_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+DELETE FROM projects WHERE id = 1;
+CREATE TRIGGER lose BEFORE INSERT ON epochs FOR EACH ROW WHEN (new.id = 12) EXECUTE FUNCTION drop_row();
+SELECT throws_ok($$SELECT account.restore(id) FROM account.trash WHERE name = 'p1'$$, '55000', 'rows cannot be restored: table public.epochs does not take them', 'a trigger that keeps a row from coming back keeps all in the trash');
+DROP TRIGGER lose ON epochs;
+CREATE RULE lose AS ON INSERT TO projects DO INSTEAD NOTHING;
+SELECT throws_ok($$SELECT account.restore(id) FROM account.trash WHERE name = 'p1'$$, '55000', 'rows cannot be restored: table public.projects does not take them', 'so does a rule');
+DROP RULE lose ON projects;
+SELECT comes_back('without them it comes back');
+
 -- foreign keys that do not cascade
 CREATE TABLE links (id int PRIMARY KEY, nulled int REFERENCES projects ON DELETE SET NULL, other int DEFAULT 4 REFERENCES projects ON DELETE SET DEFAULT,
     held int REFERENCES projects ON DELETE RESTRICT, later int REFERENCES projects DEFERRABLE INITIALLY DEFERRED);
@@ -100,6 +111,55 @@ SELECT is_empty($$SELECT 1 FROM trash WHERE name = 'p2'$$, 'and leaves nothing i
 DELETE FROM projects WHERE id = 3;
 SELECT account.restore(id) FROM account.trash WHERE name = 'p3';
 SELECT lives_ok('SET CONSTRAINTS ALL IMMEDIATE', 'a deferred reference is content with what was restored in time');
+
+-- rows that hang on two others
+CREATE TABLE nodes (id int PRIMARY KEY, workspace_id uuid NOT NULL, name text);
+CREATE TABLE edges (a int NOT NULL REFERENCES nodes ON DELETE CASCADE, b int NOT NULL REFERENCES nodes ON DELETE CASCADE, PRIMARY KEY (a, b));
+SELECT account.register_resource('nodes', 'node');
+INSERT INTO nodes SELECT n, :'team', 'n' || n FROM generate_series(1, 3) n;
+INSERT INTO edges SELECT a.id, b.id FROM nodes a, nodes b;
+DELETE FROM nodes;
+SELECT results_eq('SELECT name, children FROM trash ORDER BY 1', $$VALUES ('n1', 1::bigint), ('n2', 3), ('n3', 5)$$, 'a row goes with the later of those it hangs on');
+SELECT throws_ok($$SELECT account.restore(id) FROM account.trash WHERE name = 'n3'$$, '55000', NULL, 'which waits for the other');
+SELECT lives_ok(format('SELECT account.restore(id) FROM account.trash WHERE name = %L', name), name || ' comes back in turn') FROM unnest('{n1,n2,n3}'::text[]) name;
+SELECT is((SELECT count(*) FROM edges), 9::bigint, 'and all that hung on them');
+DELETE FROM nodes WHERE id = 1;
+DELETE FROM nodes WHERE id = 2;
+SELECT throws_ok($$SELECT account.restore(id) FROM account.trash WHERE name = 'n1'$$, '55000',
+    'node "n1" cannot be restored: insert or update on table "edges" violates foreign key constraint "edges_b_fkey"', 'a row that hangs on what was deleted later is told of');
+SELECT account.restore(id) FROM account.trash ORDER BY id DESC;
+SELECT is((SELECT count(*) FROM edges), 9::bigint, 'the other way round all come back');
+
+-- a key that holds the workspace
+CREATE TABLE homes (id int, workspace_id uuid, name text, PRIMARY KEY (workspace_id, id));
+CREATE TABLE guests (id int PRIMARY KEY, workspace_id uuid, home int, name text, FOREIGN KEY (workspace_id, home) REFERENCES homes ON DELETE CASCADE);
+SELECT account.register_resource('homes', 'home'), account.register_resource('guests', 'guest');
+INSERT INTO homes VALUES (1, :'team', 'home');
+INSERT INTO guests VALUES (1, :'team', 1, 'guest');
+DELETE FROM homes;
+SELECT account.restore(id) FROM account.trash WHERE name = 'guest';
+SELECT results_eq('SELECT workspace_id, home FROM guests', format('VALUES (%L::uuid, NULL::int)', :'team'), 'an orphan stays in its workspace');
+
+-- a row that refers to itself
+CREATE TABLE roots (id int PRIMARY KEY, workspace_id uuid NOT NULL, name text, top bigint NOT NULL REFERENCES roots ON DELETE CASCADE);
+SELECT account.register_resource('roots', 'root');
+INSERT INTO roots VALUES (1, :'team', 'root', 1), (2, :'team', 'branch', 1);
+DELETE FROM roots WHERE id = 1;
+SELECT is_empty($$SELECT plan.* FROM account.trash t, account.restore_plan(t.id) plan WHERE t.name = 'root' AND plan.action <> 'restore'$$, 'a row that refers to itself waits for nothing');
+SELECT account.restore(id) FROM account.trash WHERE name = 'root';
+SELECT results_eq('SELECT id, top FROM roots ORDER BY 1', 'VALUES (1, 1::bigint), (2, 1)', 'and comes back as it was');
+
+-- rows of another workspace, and of a person
+CREATE TABLE copies (id int PRIMARY KEY, workspace_id uuid NOT NULL, name text, node int REFERENCES nodes ON DELETE CASCADE, maker uuid REFERENCES account_data.users ON DELETE CASCADE);
+SELECT account.register_resource('copies', 'copy');
+CREATE VIEW copies_events AS SELECT action, resource_name FROM account_data.events WHERE workspace_id = '7ea00000-0000-7000-8000-000000000001' AND resource_type = 'copy' AND action <> 'created' ORDER BY id;
+INSERT INTO nodes VALUES (4, :'zoe_home', 'theirs');
+INSERT INTO copies VALUES (1, :'team', 'of theirs', 4, NULL), (2, :'team', 'of a person', NULL, :'ben');
+DELETE FROM nodes WHERE id = 4;
+SELECT results_eq('TABLE copies_events', $$VALUES ('trashed', 'of theirs')$$, 'a row that a cascade took into another workspace''s trash is an event where it was');
+DELETE FROM account_data.workspaces WHERE id = :'ben_home';
+DELETE FROM account_data.users WHERE id = :'ben';
+SELECT results_eq('TABLE copies_events', $$VALUES ('trashed', 'of theirs'), ('deleted', 'of a person')$$, 'so is one that went for good with a person');
 
 -- a cycle
 CREATE TABLE heads (id int PRIMARY KEY, workspace_id uuid NOT NULL, name text, tail int);

@@ -3,7 +3,7 @@ BEGIN;
 SELECT no_plan();
 \ir ../lib/cast.psql
 
-CREATE TABLE projects (id int PRIMARY KEY, workspace_id uuid NOT NULL, name text, a int, b int, code int UNIQUE);
+CREATE TABLE projects (id int PRIMARY KEY, workspace_id uuid, name text, a int, b int, code int UNIQUE);
 CREATE TABLE of_settings (id int PRIMARY KEY, workspace_id uuid NOT NULL);
 SELECT account.register_resource('projects', 'project');
 INSERT INTO projects VALUES (1, :'team', 'one', 1, 1, 1), (2, :'team', 'two', 2, 2, 2), (3, :'eva_home', 'hers', 3, 3, 3);
@@ -50,6 +50,29 @@ SELECT throws_ok(format('SELECT account.undo(%L)', :'gone'), '55000', NULL, 'a r
 SELECT lives_ok(format('SELECT account.undo(%L)', :'code'), 'once the way is free it works');
 SELECT throws_ok(format('SELECT account.undo(%L)', (SELECT id FROM account.activity WHERE action = 'trashed' ORDER BY id DESC LIMIT 1)), '55000', NULL, 'a deletion is restored, not undone');
 
+UPDATE projects SET a = 22 WHERE id = 2;
+SELECT last_event() AS kept \gset
+CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER keep BEFORE UPDATE ON projects FOR EACH ROW EXECUTE FUNCTION keep();
+SELECT throws_ok(format('SELECT account.undo(%L)', :'kept'), '55000', NULL, 'what a trigger does not let happen is no undo');
+DROP TRIGGER keep ON projects;
+SELECT lives_ok(format('SELECT account.undo(%L)', :'kept'), 'and can be tried again without it');
+
+UPDATE projects SET name = repeat('x', 4001) WHERE id = 2;
+SELECT throws_ok(format('SELECT account.undo(%L)', last_event()), '55000', 'event cannot be undone: column "name" has no recorded values', 'values too long to be recorded are not put back');
+SELECT is((SELECT undoable_until FROM account.activity WHERE id = last_event()), NULL, 'which the feed says');
+SELECT is((SELECT undoable_until FROM account.activity_page(page_size => 1)), NULL, 'and a page');
+
+-- keys of several columns
+CREATE TABLE pairs (a text, b char(3), workspace_id uuid NOT NULL, name text, size int DEFAULT 5, PRIMARY KEY (a, b));
+SELECT account.register_resource('pairs', 'pair', size_column => 'size');
+INSERT INTO pairs VALUES ('x,y', 'z', :'team', 'one'), ('x', 'y,z', :'team', 'two'), ('x\', 'y', :'team', 'three');
+UPDATE pairs SET name = 'same';
+SELECT account.undo(id) FROM (SELECT id FROM account.activity WHERE resource_type = 'pair' AND action = 'updated') e;
+SELECT set_eq('SELECT a, b::text, name FROM pairs', $$VALUES ('x,y', 'z', 'one'), ('x', 'y,z', 'two'), ('x\', 'y', 'three')$$, 'no row is taken for another whose key reads alike');
+DELETE FROM pairs WHERE name <> 'one';
+SELECT set_eq($$SELECT resource_id FROM account.largest_items() WHERE kind = 'pair'$$, $$VALUES ('x\,y,z  '), ('x,y\,z'), ('x\\,y  ')$$, 'nor shown as it');
+
 -- a statement above the limit is one event
 SET LOCAL account.activity_row_limit = 1;
 UPDATE projects SET b = 7 WHERE workspace_id = :'team';
@@ -67,6 +90,12 @@ SELECT throws_ok(format('SELECT account.undo(%L)', :'moved'), '42501', NULL, 'no
 SELECT account.act_as(:'eva', :'team');
 SELECT lives_ok(format('SELECT account.undo(%L)', :'moved'), 'who may write in both does');
 SELECT is((SELECT workspace_id FROM projects WHERE id = 3), :'eva_home'::uuid, 'and it is back');
+INSERT INTO projects VALUES (5, :'team', 'five');
+UPDATE projects SET workspace_id = :'eva_home', name = 'elsewhere' WHERE id = 5;
+SELECT results_eq('SELECT action, resource_id, resource_name, metadata, undoable_until FROM account.activity WHERE id = last_event()',
+    format('VALUES (%L, %L, %L, %L::jsonb, NULL::timestamptz)', 'updated', '5', 'five', jsonb_build_object('workspace_id', ARRAY[:'team', :'eva_home'])), 'a row that leaves is an event where it was');
+UPDATE projects SET workspace_id = NULL WHERE id = 2;
+SELECT is((SELECT metadata ->> 'workspace_id' FROM account.activity WHERE id = last_event()), format('["%s", null]', :'team'), 'also when it goes nowhere');
 UPDATE projects SET a = 50 WHERE id = 1;
 SELECT last_event() AS theirs \gset
 SELECT account.act_as(:'zoe');

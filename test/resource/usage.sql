@@ -67,8 +67,11 @@ SELECT throws_ok('UPDATE models SET bytes = bytes + 6 WHERE id = 1', 'PT402', NU
 SELECT lives_ok('DELETE FROM models WHERE id = 1', 'deleting needs no room');
 SELECT lives_ok('SELECT account.restore(id) FROM account.trash WHERE name = $$before$$', 'nor does restoring what is stored already');
 
--- a cascade that takes rows of another workspace
+SELECT throws_ok(format('INSERT INTO models SELECT n, %L, NULL, 9223372036854775807 FROM generate_series(104, 105) n', :'workspace'), '22003', NULL, 'and cannot be passed by going round the end of numbers');
 SELECT account.override_limit(:'workspace', 'storage_bytes', NULL);
+SELECT counts_are_true('what was refused is not counted');
+
+-- a cascade that takes rows of another workspace
 INSERT INTO checkpoints VALUES (90, :'other_workspace', 'theirs', 500, 50), (91, :'workspace', 'ours', 50, 50);
 CREATE VIEW theirs AS SELECT used::int FROM account_data.usage_counts WHERE workspace_id <> account.current_workspace_id() AND name = 'storage_bytes:models';
 SELECT used AS theirs FROM theirs \gset

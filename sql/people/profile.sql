@@ -68,7 +68,7 @@ CREATE VIEW account.profile WITH (security_barrier) AS
     SELECT f.username, f.display_name, f.company, f.location, f.use_case, f.bio, f.intro, f.icon, f.links,
            CASE f.kind WHEN 'personal' THEN f.hide_teams END AS hide_teams
       FROM account_data.profile_fields f
-     WHERE account.require_principal() AND f.workspace_id = account.current_workspace_id();
+     WHERE account.require_principal() AND f.workspace_id = (SELECT p.workspace_id FROM account.acting() p);
 COMMENT ON VIEW account.profile IS 'The profile that account.update_profile changes: the acting person''s, or in a team the team''s.';
 COMMENT ON COLUMN account.profile.username IS 'The person''s username or the team''s slug; it never changes.';
 COMMENT ON COLUMN account.profile.use_case IS 'One of account.use_cases; not public.';

@@ -76,7 +76,7 @@ static const char *const usage_functions[] = {
 };
 
 static const char *const usage_views[] = {
-	"api_keys", "service_accounts", "emails", "workspaces", "members", "invites",
+	"api_keys", "service_accounts", "emails", "workspaces", "team_settings", "members", "invites",
 	"profile", "public_profiles", "use_cases",
 	"plans", "limits", "subscription",
 	"balance", "transactions", "holds", "grants", "payments", "payment_methods", "billing", "referrals",

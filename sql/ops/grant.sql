@@ -16,3 +16,11 @@ COMMENT ON FUNCTION account.grant_operator(regrole)
     IS 'Grants maintenance: USAGE on both schemas and the types, SELECT on account.audit_log, account.stats and the tables of account_data, EXECUTE on health, read_stats, rotate_master_key, dead_letters, retry_dead_letter, add_reserved_name, remove_reserved_name, add_consumer_domain, remove_consumer_domain, add_use_case, remove_use_case, set_plan, set_plan_limit, set_plan_feature, override_limit, end_limit_override, provision_enterprise, grant_credits, adjust_credits, refund, expire_credits, verify_ledger, ledger_checkpoint, erase_transaction_text, create_promo_code, register_resource, unregister_resource, purge_expired, purge_activity and verify_activity.';
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA account, account_data FROM PUBLIC;
+
+-- Nor do default privileges of who creates the extension.
+CREATE FUNCTION account_data.revoke_defaults()
+    RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_revoke_defaults';
+COMMENT ON FUNCTION account_data.revoke_defaults() IS 'Takes back what default privileges gave of the extension; CREATE EXTENSION calls it.';
+REVOKE ALL ON FUNCTION account_data.revoke_defaults() FROM PUBLIC;
+
+SELECT account_data.revoke_defaults();

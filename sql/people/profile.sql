@@ -68,13 +68,13 @@ CREATE VIEW account.profile WITH (security_barrier) AS
     SELECT f.username, f.display_name, f.company, f.location, f.use_case, f.bio, f.intro, f.icon, f.links,
            CASE f.kind WHEN 'personal' THEN f.hide_teams END AS hide_teams
       FROM account_data.profile_fields f
-     WHERE account.require_principal() AND f.workspace_id = account.current_workspace_id();
+     WHERE account.require_principal() AND f.workspace_id = (SELECT p.workspace_id FROM account.acting() p);
 COMMENT ON VIEW account.profile IS 'The profile that account.update_profile changes: the acting person''s, or in a team the team''s.';
 COMMENT ON COLUMN account.profile.username IS 'The person''s username or the team''s slug; it never changes.';
 COMMENT ON COLUMN account.profile.use_case IS 'One of account.use_cases; not public.';
 COMMENT ON COLUMN account.profile.intro IS 'Markdown, as it was written: whoever renders it must make it safe.';
 COMMENT ON COLUMN account.profile.icon IS 'An object of those that are set: colour "#rrggbb", initials, and image, an https address or a name in the application''s own store.';
-COMMENT ON COLUMN account.profile.links IS 'An object of those that are set: the name at github, linkedin (…/in/name), x, youtube (…/@name), scholar (user=…) and discord; the address of a website.';
+COMMENT ON COLUMN account.profile.links IS 'An object of those that are set: the name at github, linkedin (.../in/name), x, youtube (.../@name), scholar (user=...) and discord; the address of a website.';
 COMMENT ON COLUMN account.profile.hide_teams IS 'Whether the public profile leaves the person''s teams out; null for a team.';
 
 CREATE VIEW account.public_profiles WITH (security_barrier) AS

@@ -132,7 +132,7 @@ CREATE VIEW account.storage WITH (security_barrier) AS
              FROM account_data.trash_items i WHERE i.workspace_id = p.workspace_id AND i.parent_id IS NULL) d
      WHERE account.require_principal();
 COMMENT ON VIEW account.storage IS 'What the active workspace stores, trash included: one row; no table of the application is read.';
-COMMENT ON COLUMN account.storage.categories IS '{"category": {"bytes": …, "count": live rows}, …}';
+COMMENT ON COLUMN account.storage.categories IS '{"category": {"bytes": ..., "count": live rows}, ...}';
 COMMENT ON COLUMN account.storage.trash_items IS 'Rows in the trash, of any table.';
 
 CREATE FUNCTION account.largest_items(n integer DEFAULT 10, OUT resource regclass, OUT kind text, OUT resource_id text,

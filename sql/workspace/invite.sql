@@ -68,7 +68,7 @@ COMMENT ON FUNCTION account.invite_member(text, account.role)
 
 CREATE FUNCTION account.resend_invite(id uuid)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_resend_invite';
-COMMENT ON FUNCTION account.resend_invite(uuid) IS 'Sends a new token that lasts 14 days; the old one is dead. Needs admin.';
+COMMENT ON FUNCTION account.resend_invite(uuid) IS 'Sends a new token that lasts 14 days, in the name of whoever sends it; the old one is dead. Needs admin.';
 
 CREATE FUNCTION account.cancel_invite(id uuid)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_cancel_invite';

@@ -83,3 +83,12 @@ COMMENT ON VIEW account.workspaces IS 'Every workspace of the acting person, wit
 COMMENT ON COLUMN account.workspaces.seats_used IS 'Members, and pending invites that hold a seat.';
 COMMENT ON COLUMN account.workspaces.seats_max IS 'The limit of members; null: none, or a personal workspace, which has no seats.';
 COMMENT ON COLUMN account.workspaces.has_access IS 'Whether the plan still covers members; the owner always has access.';
+
+CREATE VIEW account.team_settings WITH (security_barrier) AS
+    SELECT w.api_key_min_role, w.api_key_creation, w.api_key_reveal, w.api_key_max_age, w.code_saving,
+           t.api_key_personal, t.members_can_invite, t.hidden, t.public_sharing, t.recommend_to_domain
+      FROM account_data.workspaces w
+      LEFT JOIN account_data.workspaces t ON t.id = w.id AND t.kind = 'team'
+     WHERE account.require_principal() AND w.id = (SELECT p.workspace_id FROM account.acting() p);
+COMMENT ON VIEW account.team_settings IS 'The settings of the active workspace, one row; account.update_team_settings changes them.';
+COMMENT ON COLUMN account.team_settings.api_key_personal IS 'As what follows, of teams only: null for a personal workspace.';

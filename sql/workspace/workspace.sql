@@ -46,6 +46,15 @@ COMMENT ON TABLE account_data.members IS 'Who belongs to which workspace now, an
 SELECT pg_catalog.pg_extension_config_dump('account_data.workspaces', '');
 SELECT pg_catalog.pg_extension_config_dump('account_data.members', '');
 
+CREATE FUNCTION account_data.workspace_guard() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'account_workspace_guard';
+COMMENT ON FUNCTION account_data.workspace_guard() IS 'Refuses a change of a slug, kind or region.';
+
+CREATE TRIGGER workspace_guard BEFORE UPDATE ON account_data.workspaces
+    FOR EACH ROW WHEN (old.slug <> new.slug OR old.kind <> new.kind OR old.region <> new.region OR old.id <> new.id)
+    EXECUTE FUNCTION account_data.workspace_guard();
+COMMENT ON TRIGGER workspace_guard ON account_data.workspaces IS 'A workspace keeps its slug, which is a person''s username, its kind and its region.';
+
 CREATE FUNCTION account.update_team_settings(patch jsonb) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_update_team_settings';
 COMMENT ON FUNCTION account.update_team_settings(jsonb)

@@ -77,6 +77,7 @@ static Statement take_due = {
 
 static Statement end_message = {
 	.types = "uuid, boolean, timestamptz",
+	.mode = QUERY_FRESH,
 	.by_index = true,
 	.sql = "WITH gone AS (DELETE FROM account_data.messages WHERE id = $1 RETURNING id)"
 		   " INSERT INTO account_data.message_receipts (id, is_withdrawn, ended_at)"
@@ -86,6 +87,7 @@ static Statement end_message = {
 /* $3 the attempt that failed, or NULL: the last; $5 the most attempts; 30 s << 9 is 4 h 16 min */
 static Statement fail_attempt = {
 	.types = "uuid, text, integer, timestamptz, integer",
+	.mode = QUERY_FRESH,
 	.by_index = true,
 	.sql = "UPDATE account_data.messages SET is_taken = false, error = $2,"
 		   "  due_at = CASE WHEN attempts < $5 THEN greatest("

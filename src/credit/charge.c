@@ -33,7 +33,10 @@ static Statement find_keys = {
 	.types = "uuid, text[]",
 	.sql = "SELECT FROM unnest($2) asked (key), LATERAL ("
 		   "  SELECT FROM account_data.transactions"
-		   "   WHERE workspace_id = $1 AND idempotency_key = asked.key LIMIT 1) used LIMIT 1",
+		   "   WHERE workspace_id = $1 AND idempotency_key = asked.key LIMIT 1) used"
+		   " UNION ALL"
+		   " SELECT FROM account_data.payments"
+		   "  WHERE workspace_id = $1 AND idempotency_key = ANY ($2) LIMIT 1",
 };
 
 /* What is asked for, by whoever is acting. */
@@ -148,7 +151,7 @@ CompareKeys(const void *a, const void *b)
 	return order != 0 ? order : (len_x > len_y) - (len_x < len_y);
 }
 
-/* Whether no key of the batch was used before or stands twice in it. */
+/* Whether no key of the batch was used before, for whatever, or stands twice in it. */
 static bool
 AreKeysNew(const Book *book, Entry *const *entries, int count)
 {

@@ -336,6 +336,12 @@ GetDigest(const Datum *values, int column, uint8 digest[CRYPTO_SHA256_LEN])
 		memset(digest, 0, CRYPTO_SHA256_LEN);
 }
 
+static bool
+IsList(const ArrayType *array)
+{
+	return ARR_NDIM(array) == 1 && ARR_LBOUND(array)[0] == 1 && !ARR_HASNULL(array);
+}
+
 /* The parts; arrays that do not belong together read as none. */
 static void
 GetParts(const Datum *values, const bool *nulls, Entry *entry)
@@ -345,15 +351,35 @@ GetParts(const Datum *values, const bool *nulls, Entry *entry)
 
 	entry->nparts = 0;
 	if (nulls[GRANT_IDS] || nulls[GRANT_MICROS])
+	{
+		entry->is_malformed |= nulls[GRANT_IDS] != nulls[GRANT_MICROS];
 		return;
+	}
 	ids = DatumGetArrayTypeP(values[GRANT_IDS]);
 	micros = DatumGetArrayTypeP(values[GRANT_MICROS]);
-	if (ARR_HASNULL(ids) || ARR_HASNULL(micros) || ARR_NDIM(ids) != 1 || ARR_NDIM(micros) != 1 ||
-		ARR_DIMS(ids)[0] != ARR_DIMS(micros)[0])
+	if (!IsList(ids) || !IsList(micros) || ARR_DIMS(ids)[0] != ARR_DIMS(micros)[0])
+	{
+		entry->is_malformed = true;
 		return;
+	}
 	entry->nparts = ARR_DIMS(ids)[0];
 	entry->grant_ids = ArrayElements(ids);
 	entry->grant_micros = ArrayElements(micros);
+}
+
+/* NULL once the text was erased. */
+static void
+GetSalt(const Datum *values, const bool *nulls, Entry *entry)
+{
+	bytea *salt = nulls[SALT] ? NULL : DatumGetByteaPP(values[SALT]);
+
+	entry->salt = NULL;
+	if (salt == NULL)
+		return;
+	if (VARSIZE_ANY_EXHDR(salt) == ENTRY_SALT_LEN)
+		entry->salt = (const uint8 *) VARDATA_ANY(salt);
+	else
+		entry->is_malformed = true;
 }
 
 /* The entry of a row of account_data.transactions; it points into the row. */
@@ -365,11 +391,11 @@ EntryRead(HeapTupleHeader row, Entry *entry)
 	HeapTupleData tuple = {.t_len = HeapTupleHeaderGetDatumLength(row), .t_data = row};
 	Datum values[ENTRY_COLUMNS];
 	bool nulls[ENTRY_COLUMNS];
-	bytea *salt;
 
 	Assert(desc->natts == ENTRY_COLUMNS && HASH == ENTRY_COLUMNS - 1);
 	heap_deform_tuple(&tuple, desc, values, nulls);
 	ReleaseTupleDesc(desc);
+	entry->is_malformed = false;
 	memcpy(&entry->workspace_id, DatumGetUUIDP(values[WORKSPACE_ID]), UUID_LEN);
 	entry->seq = DatumGetInt64(values[SEQ]);
 	memcpy(&entry->id, DatumGetUUIDP(values[ID]), UUID_LEN);
@@ -390,10 +416,7 @@ EntryRead(HeapTupleHeader row, Entry *entry)
 	entry->category = GetText(values, nulls, CATEGORY);
 	entry->description = GetText(values, nulls, DESCRIPTION);
 	entry->details = DatumGetJsonbP(values[DETAILS]);
-	salt = nulls[SALT] ? NULL : DatumGetByteaPP(values[SALT]);
-	entry->salt = salt == NULL || VARSIZE_ANY_EXHDR(salt) != ENTRY_SALT_LEN
-					  ? NULL
-					  : (const uint8 *) VARDATA_ANY(salt);
+	GetSalt(values, nulls, entry);
 	GetDigest(values, TEXT_DIGEST, entry->text_digest);
 	GetDigest(values, HASH, entry->hash);
 }

@@ -53,6 +53,7 @@ typedef struct Entry
 	const uint8 *salt; /* NULL once the text was erased */
 	uint8 text_digest[CRYPTO_SHA256_LEN];
 	uint8 hash[CRYPTO_SHA256_LEN];
+	bool is_malformed; /* it was read from a row that nothing here writes */
 } Entry;
 
 extern const Jsonb *EntryNoDetails(void);

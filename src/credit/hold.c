@@ -211,8 +211,10 @@ Free(Book *book, Entry *entry, Hold *hold, TimestampTz at, const char *status)
 		grant = GrantFind(book, &hold->grant_ids[i]);
 		ReserveGrant(book, entry, grant, -hold->grant_micros[i]);
 		hold->grant_micros[i] = 0;
-		if (grant->expires_at > at)
-			DebtPay(book, entry, grant);
+		if (grant->expires_at <= at)
+			continue;
+		LedgerDueAt(book, grant->expires_at);
+		DebtPay(book, entry, grant);
 	}
 	ReserveCash(book, entry, -hold->cash);
 	DebtPay(book, entry, NULL);

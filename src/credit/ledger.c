@@ -66,12 +66,7 @@ static Lookup by_key = {
 
 static Statement find_next_due = {
 	.types = "uuid",
-	.sql = "SELECT least("
-		   "  (SELECT min(expires_at) FROM account_data.grants"
-		   "    WHERE workspace_id = $1 AND NOT is_spent AND remaining_micros > reserved_micros),"
-		   "  (SELECT min(expires_at) FROM account_data.holds"
-		   "    WHERE workspace_id = $1 AND status = 'open'),"
-		   "  (SELECT retry_at FROM account_data.auto_top_ups WHERE workspace_id = $1))",
+	.sql = "SELECT " LEDGER_NEXT_DUE,
 };
 
 /* Wallets that somebody else is at are left to them: opening posts what is due. */
@@ -202,7 +197,13 @@ LedgerReplay(const Book *book, const Entry *asked)
 	Entry *old = asked->idempotency_key == NULL ? NULL : LedgerFind(book, asked->idempotency_key);
 
 	if (old == NULL)
+	{
+		if (asked->idempotency_key != NULL && PaymentHasKey(book, asked->idempotency_key))
+			ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
+							errmsg("invalid idempotency_key: it was used for another request"),
+							errdetail("A top-up has this key.")));
 		return NULL;
+	}
 	if (!EntrySameRequest(old, asked))
 		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
 						errmsg("invalid idempotency_key: it was used for another request"),

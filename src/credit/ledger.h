@@ -23,6 +23,15 @@
 /* No balance is below this: nothing is topped up. */
 #define TOP_UP_NEVER PG_INT64_MIN
 
+/* When the next thing of workspace $1 is due; NULL: nothing is. */
+#define LEDGER_NEXT_DUE                                                                            \
+	"least("                                                                                       \
+	" (SELECT min(expires_at) FROM account_data.grants"                                            \
+	"   WHERE workspace_id = $1 AND NOT is_spent AND remaining_micros > reserved_micros),"         \
+	" (SELECT min(expires_at) FROM account_data.holds"                                             \
+	"   WHERE workspace_id = $1 AND status = 'open'),"                                             \
+	" (SELECT retry_at FROM account_data.auto_top_ups WHERE workspace_id = $1))"
+
 /* Micro-dollars, all of them. */
 typedef struct Wallet
 {
@@ -130,6 +139,9 @@ extern void DebtForgive(Book *book, Entry *entry, int64 seq, int64 micros);
 
 /* hold.c */
 extern void HoldsExpire(Book *book);
+
+/* payment.c */
+extern bool PaymentHasKey(const Book *book, const text *key);
 
 /* auto_top_up.c */
 extern void AutoTopUpRequest(Book *book);

@@ -9,12 +9,16 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_collation.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
 
 #include "access/event.h"
 #include "access/principal.h"
 #include "base/args.h"
 #include "base/errors.h"
+#include "base/lookup.h"
 #include "base/query.h"
 #include "base/uuid.h"
 #include "credit/credit.h"
@@ -45,6 +49,9 @@ static Statement find_by_key = {
 	.sql = "SELECT id, amount_micros FROM account_data.payments"
 		   " WHERE workspace_id = $1 AND idempotency_key = $2",
 };
+
+/* The same by the index alone, for every charge asks it. */
+static Lookup by_key = {.table = "payments", .index = "payments_idempotency_key"};
 
 static Statement find_workspace = {
 	.types = "uuid",
@@ -94,6 +101,24 @@ PaymentInsert(const Book *book, const pg_uuid_t *id, TransactionType type, int64
 			 });
 }
 
+/* Whether a payment has the key, which no transaction can have then. */
+bool
+PaymentHasKey(const Book *book, const text *key)
+{
+	ScanKeyData keys[2];
+	LookupScan scan;
+	bool is_found;
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(&book->workspace_id));
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(key));
+	keys[1].sk_collation = C_COLLATION_OID;
+	LookupSnapshot();
+	is_found = LookupBegin(&scan, &by_key, keys, 2, false) != NULL;
+	LookupEnd(&scan);
+	PopActiveSnapshot();
+	return is_found;
+}
+
 /* The payment a request made before under its key; 22023 when that was another. */
 static bool
 FindByKey(const pg_uuid_t *workspace_id, const text *key, int64 amount, pg_uuid_t *id)
@@ -110,6 +135,15 @@ FindByKey(const pg_uuid_t *workspace_id, const text *key, int64 amount, pg_uuid_
 	return true;
 }
 
+static void
+RequireNoTransaction(const Book *book, const text *key)
+{
+	if (key != NULL && LedgerFind(book, key) != NULL)
+		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_INVALID),
+						errmsg("invalid idempotency_key: it was used for another request")));
+}
+
+/* The wallet is written as it was, so that no snapshot from before can use the key again. */
 PG_FUNCTION_INFO_V1(account_start_top_up);
 Datum
 account_start_top_up(PG_FUNCTION_ARGS)
@@ -125,8 +159,10 @@ account_start_top_up(PG_FUNCTION_ARGS)
 	book = LedgerOpen(&p->workspace_id);
 	if (FindByKey(&book->workspace_id, key, amount, id))
 		PG_RETURN_UUID_P(id);
+	RequireNoTransaction(book, key);
 	UuidNew(id);
 	PaymentInsert(book, id, TRANSACTION_PURCHASE, amount, &p->actor_id, key);
+	WalletWrite(book);
 	EventWrite(&(Event){.workspace_id = &book->workspace_id,
 						.resource_type = "billing",
 						.resource_id = id,

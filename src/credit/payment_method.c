@@ -5,7 +5,8 @@
  * A method is the processor's reference and what a person knows it by.  A card
  * number never gets here: text that holds one is refused before anything is
  * written, and no error of these functions writes the statement to the log.
- * While there are methods, one of them is the default.
+ * While there are methods, one of them is the default: what is there is read and
+ * written under the lock of the workspace, as it stands then at any isolation level.
  */
 #include "postgres.h"
 
@@ -31,6 +32,7 @@
 
 static Statement insert_method = {
 	.types = "uuid, uuid, text, text, text, text, integer, integer, timestamptz",
+	.mode = QUERY_FRESH,
 	.sql = "INSERT INTO account_data.payment_methods (workspace_id, id, provider, provider_ref,"
 		   "  brand, last4, exp_month, exp_year, created_at, is_default)"
 		   " SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9,"
@@ -40,35 +42,41 @@ static Statement insert_method = {
 
 static Statement count_methods = {
 	.types = "uuid",
+	.mode = QUERY_FRESH,
 	.sql = "SELECT count(*) FROM account_data.payment_methods WHERE workspace_id = $1",
 };
 
 static Statement find_method = {
 	.types = "uuid, uuid",
+	.mode = QUERY_FRESH,
 	.sql =
 		"SELECT is_default FROM account_data.payment_methods WHERE workspace_id = $1 AND id = $2",
 };
 
 static Statement unset_default = {
 	.types = "uuid",
+	.mode = QUERY_FRESH,
 	.sql = "UPDATE account_data.payment_methods SET is_default = false"
 		   " WHERE workspace_id = $1 AND is_default",
 };
 
 static Statement set_default = {
 	.types = "uuid, uuid",
+	.mode = QUERY_FRESH,
 	.sql = "UPDATE account_data.payment_methods SET is_default = true"
 		   " WHERE workspace_id = $1 AND id = $2",
 };
 
 static Statement delete_method = {
 	.types = "uuid, uuid",
+	.mode = QUERY_FRESH,
 	.sql = "DELETE FROM account_data.payment_methods WHERE workspace_id = $1 AND id = $2",
 };
 
 /* The newest; ids are made in the order of time. */
 static Statement set_newest_default = {
 	.types = "uuid",
+	.mode = QUERY_FRESH,
 	.sql = "UPDATE account_data.payment_methods SET is_default = true"
 		   " WHERE workspace_id = $1 AND id = (SELECT id FROM account_data.payment_methods"
 		   "   WHERE workspace_id = $1 ORDER BY id DESC LIMIT 1)",

@@ -67,7 +67,7 @@ static Statement read_grants = {
 	.types = "uuid",
 	.mode = QUERY_READ,
 	.sql = "SELECT id, remaining_micros FROM account_data.grants"
-		   " WHERE workspace_id = $1 AND remaining_micros > 0",
+		   " WHERE workspace_id = $1 AND remaining_micros <> 0",
 };
 
 /* What is wrong with the tables beside the ledger, if anything. */
@@ -84,7 +84,7 @@ static Statement check_rest = {
 		"  THEN 'a hold does not hold what its parts say'"
 		" WHEN EXISTS (SELECT FROM ("
 		"    SELECT id, reserved_micros FROM account_data.grants"
-		"     WHERE workspace_id = $1 AND reserved_micros > 0) g"
+		"     WHERE workspace_id = $1 AND reserved_micros <> 0) g"
 		"   FULL JOIN ("
 		"    SELECT p.id, sum(p.micros) AS micros FROM account_data.holds,"
 		"      unnest(grant_ids, grant_micros) p (id, micros)"
@@ -100,11 +100,65 @@ static Statement check_rest = {
 		" WHEN w.cash_micros::numeric + w.promotional_micros - w.debt_micros - w.reserved_micros"
 		"   < w.top_up_below_micros"
 		"  THEN 'less than the threshold is available and no top-up was asked for'"
+		" WHEN w.top_up_below_micros <> coalesce((SELECT threshold_micros"
+		"   FROM account_data.auto_top_ups WHERE workspace_id = $1 AND is_enabled"
+		"    AND retry_at IS NULL AND NOT EXISTS (SELECT FROM account_data.payments"
+		"     WHERE workspace_id = $1 AND type = 'auto_top_up' AND status = 'pending')),"
+		"   -9223372036854775808)"
+		"  THEN 'the wallet asks for top-ups at another threshold than was set'"
+		" WHEN w.next_due_at > " LEDGER_NEXT_DUE "  THEN 'something is due before the wallet looks'"
 		" END"
 		" FROM account_data.wallets w, ("
 		"  SELECT coalesce(sum(held_micros), 0) AS held, coalesce(sum(cash_micros), 0) AS cash"
 		"  FROM account_data.holds WHERE workspace_id = $1 AND status = 'open') h"
 		" WHERE w.workspace_id = $1",
+};
+
+/*
+ * Whether each grant is what its transaction granted.  It may end sooner than it
+ * would have, which only takes away; its request says when in PostgreSQL's own
+ * microseconds.
+ */
+static Statement check_grants = {
+	.types = "uuid",
+	.mode = QUERY_READ,
+	.sql = "SELECT 'a grant is not what its transaction granted' WHERE EXISTS ("
+		   " SELECT FROM account_data.grants g LEFT JOIN account_data.transactions t"
+		   "   ON t.workspace_id = g.workspace_id AND t.seq = g.seq"
+		   "  WHERE g.workspace_id = $1 AND (g.is_spent = (g.remaining_micros = 0)"
+		   "   AND t.reference_id = g.id AND t.type = g.type AND t.amount_micros = g.amount_micros"
+		   "   AND split_part(t.request, ', expires ', 1) = 'priority ' || g.priority"
+		   "   AND CASE split_part(t.request, ', expires ', 2) WHEN 'never' THEN true"
+		   "    ELSE ('x' || encode(timestamptz_send(g.expires_at), 'hex'))::bit(64)::bigint"
+		   "     <= split_part(t.request, ', expires ', 2)::bigint END) IS NOT TRUE)",
+};
+
+/* Whether what is owed is what was, less what paid it and what refunds took back. */
+static Statement check_debts = {
+	.types = "uuid",
+	.mode = QUERY_READ,
+	.sql = "WITH paid AS ("
+		   "  SELECT seq, sum(amount_micros) AS micros, count(*) AS count, max(number) AS last"
+		   "   FROM account_data.debt_payments WHERE workspace_id = $1 GROUP BY seq),"
+		   " paying AS ("
+		   "  SELECT paid_by_seq AS seq, sum(amount_micros) AS micros"
+		   "   FROM account_data.debt_payments WHERE workspace_id = $1 GROUP BY paid_by_seq),"
+		   " forgiven AS ("
+		   "  SELECT r.reference_id AS id, sum(-r.debt_micros - coalesce(p.micros, 0)) AS micros"
+		   "   FROM account_data.transactions r LEFT JOIN paying p ON p.seq = r.seq"
+		   "   WHERE r.workspace_id = $1 AND r.type = 'refund' GROUP BY r.reference_id)"
+		   " SELECT 'a debt is not what its transaction left owed' WHERE EXISTS ("
+		   "  SELECT FROM account_data.debts d"
+		   "   LEFT JOIN account_data.transactions t ON t.workspace_id = $1 AND t.seq = d.seq"
+		   "   LEFT JOIN paid p ON p.seq = d.seq LEFT JOIN forgiven f ON f.id = t.id"
+		   "   WHERE d.workspace_id = $1 AND (t.debt_micros = d.amount_micros"
+		   "    AND d.owed_micros = d.amount_micros - coalesce(p.micros, 0) - coalesce(f.micros, 0)"
+		   "    AND d.payments = coalesce(p.count, 0) AND d.payments = coalesce(p.last, 0))"
+		   "   IS NOT TRUE)"
+		   " OR EXISTS ("
+		   "  SELECT FROM paying p"
+		   "   LEFT JOIN account_data.transactions t ON t.workspace_id = $1 AND t.seq = p.seq"
+		   "   WHERE (t.type = 'refund' OR t.debt_micros = -p.micros) IS NOT TRUE)",
 };
 
 static void
@@ -195,6 +249,8 @@ CheckEntry(const NullableDatum *row, void *state)
 		Found(proof, proof->seq + 1, "a transaction is missing");
 		return;
 	}
+	if (entry.is_malformed)
+		Found(proof, entry.seq, "the row is not of the form of a transaction");
 	CheckHash(proof, &entry);
 	CheckSums(proof, &entry);
 	if (entry.created_at < proof->at)
@@ -215,12 +271,22 @@ CheckGrant(const NullableDatum *row, void *state)
 		Found(proof, 0, "a grant does not have what its transactions left of it");
 }
 
+/* What a statement finds wrong with the tables beside the ledger. */
+static void
+CheckTables(Proof *proof, Statement *statement)
+{
+	NullableDatum args[1] = {ArgUuid(&proof->workspace_id)};
+	NullableDatum row[1];
+
+	if (QueryRow(statement, args, row, 1) && !row[0].isnull)
+		Found(proof, 0, TextDatumGetCString(row[0].value));
+}
+
 /* The wallet and what stands beside the ledger. */
 static void
 CheckState(Proof *proof)
 {
 	NullableDatum args[1] = {ArgUuid(&proof->workspace_id)};
-	NullableDatum row[1];
 	Wallet wallet;
 
 	WalletRead(&proof->workspace_id, &wallet);
@@ -229,14 +295,17 @@ CheckState(Proof *proof)
 			  "the wallet and the ledger end with different transactions");
 	if (memcmp(wallet.head, proof->hash, CRYPTO_SHA256_LEN) != 0)
 		Found(proof, proof->seq, "the wallet has another hash than the last transaction");
+	if (wallet.last_at != proof->at)
+		Found(proof, proof->seq, "the wallet has another time than the last transaction");
 	if (wallet.cash != proof->cash || wallet.promotional != proof->promotional ||
 		wallet.debt != proof->debt || wallet.reserved != proof->reserved)
 		Found(proof, 0, "the wallet is not the sum of the transactions");
 	QueryEach(&read_grants, args, 2, CheckGrant, proof);
 	if (hash_get_num_entries(proof->grants) > 0)
 		Found(proof, 0, "a grant does not have what its transactions left of it");
-	if (QueryRow(&check_rest, args, row, 1) && !row[0].isnull)
-		Found(proof, 0, TextDatumGetCString(row[0].value));
+	CheckTables(proof, &check_rest);
+	CheckTables(proof, &check_grants);
+	CheckTables(proof, &check_debts);
 }
 
 static void

@@ -21,6 +21,24 @@
 
 #include "base/args.h"
 #include "base/errors.h"
+#include "base/query.h"
+
+/* What takes everything from whom default privileges may have given something; null: nobody. */
+static Statement list_revokes = {
+	.types = "",
+	.sql =
+		"SELECT string_agg(format('REVOKE ALL ON SCHEMA %2$s FROM %1$s;"
+		"   REVOKE ALL ON ALL TABLES IN SCHEMA %2$s FROM %1$s;"
+		"   REVOKE ALL ON ALL SEQUENCES IN SCHEMA %2$s FROM %1$s;"
+		"   REVOKE ALL ON ALL FUNCTIONS IN SCHEMA %2$s FROM %1$s;"
+		"   REVOKE ALL ON TYPE %3$s FROM %1$s', grantee, 'account, account_data', types), '; ')"
+		" FROM (SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text"
+		"   END AS grantee"
+		"  FROM pg_default_acl d, aclexplode(d.defaclacl) a WHERE a.grantee <> d.defaclrole) g,"
+		"  (SELECT string_agg(t.oid::regtype::text, ', ') AS types FROM pg_type t"
+		"   LEFT JOIN pg_class c ON c.oid = t.typrelid WHERE t.typnamespace = 'account'::regnamespace"
+		"    AND (t.typtype = 'e' OR c.relkind = 'c')) t",
+};
 
 /* clang-format off */
 static const char *const usage_functions[] = {
@@ -58,7 +76,7 @@ static const char *const usage_functions[] = {
 };
 
 static const char *const usage_views[] = {
-	"api_keys", "service_accounts", "emails", "workspaces", "members", "invites",
+	"api_keys", "service_accounts", "emails", "workspaces", "team_settings", "members", "invites",
 	"profile", "public_profiles", "use_cases",
 	"plans", "limits", "subscription",
 	"balance", "transactions", "holds", "grants", "payments", "payment_methods", "billing", "referrals",
@@ -251,5 +269,17 @@ Datum
 account_grant_operator(PG_FUNCTION_ARGS)
 {
 	GrantAs(fcinfo, GrantOperator);
+	PG_RETURN_VOID();
+}
+
+/* The script's last step: what default privileges gave anybody of the extension is taken back. */
+PG_FUNCTION_INFO_V1(account_revoke_defaults);
+Datum
+account_revoke_defaults(PG_FUNCTION_ARGS)
+{
+	NullableDatum row[1];
+
+	if (QueryRow(&list_revokes, NULL, row, 1) && !row[0].isnull)
+		QueryCommand(CatalogOwner(), TextDatumGetCString(row[0].value));
 	PG_RETURN_VOID();
 }

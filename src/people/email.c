@@ -38,6 +38,7 @@ typedef struct Email
 
 static Statement lock_person = {
 	.types = "uuid",
+	.mode = QUERY_FRESH,
 	.by_index = true,
 	.sql = "SELECT personal_workspace_id, username FROM account_data.users WHERE id = $1"
 		   " FOR NO KEY UPDATE",
@@ -53,6 +54,7 @@ static Statement find_email = {
 
 static Statement lock_address = {
 	.types = "text",
+	.mode = QUERY_FRESH,
 	.by_index = true,
 	.sql = "SELECT FROM account_data.email_code_sends WHERE email = $1 FOR UPDATE",
 };
@@ -71,24 +73,28 @@ static Statement insert_email = {
 
 static Statement set_verified = {
 	.types = "uuid, text, timestamptz",
+	.mode = QUERY_FRESH,
 	.by_index = true,
 	.sql = "UPDATE account_data.emails SET verified_at = $3 WHERE user_id = $1 AND email = $2",
 };
 
 static Statement unset_primary = {
 	.types = "uuid",
+	.mode = QUERY_FRESH,
 	.by_index = true,
 	.sql = "UPDATE account_data.emails SET is_primary = false WHERE user_id = $1 AND is_primary",
 };
 
 static Statement set_primary = {
 	.types = "uuid, text",
+	.mode = QUERY_FRESH,
 	.by_index = true,
 	.sql = "UPDATE account_data.emails SET is_primary = true WHERE user_id = $1 AND email = $2",
 };
 
 static Statement delete_email = {
 	.types = "uuid, text",
+	.mode = QUERY_FRESH,
 	.by_index = true,
 	.sql = "DELETE FROM account_data.emails WHERE user_id = $1 AND email = $2",
 };

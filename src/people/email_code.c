@@ -50,9 +50,18 @@ static Statement note_send = {
 		"  WHERE (SELECT count(*) FROM unnest(s.sent_at) t WHERE t > $2 - interval '1 hour') < 5",
 };
 
+/* After a send that was one too many: the first of those that count. */
+static Statement find_first_send = {
+	.types = "text",
+	.mode = QUERY_FRESH,
+	.by_index = true,
+	.sql = "SELECT sent_at[1] FROM account_data.email_code_sends WHERE email = $1",
+};
+
 /* Two for each that is written, so that no address stays for long. */
 static Statement purge_sends = {
 	.types = "timestamptz",
+	.mode = QUERY_FRESH,
 	.by_index = true,
 	.sql = "DELETE FROM account_data.email_code_sends WHERE email = ANY (ARRAY("
 		   "  SELECT email FROM account_data.email_code_sends"
@@ -68,6 +77,7 @@ static Statement insert_code = {
 
 static Statement delete_code = {
 	.types = "uuid, text",
+	.mode = QUERY_FRESH,
 	.by_index = true,
 	.sql = "DELETE FROM account_data.email_codes WHERE user_id = $1 AND email = $2 RETURNING id",
 };
@@ -82,6 +92,7 @@ static Statement find_code = {
 
 static Statement lock_code = {
 	.types = "uuid, text, uuid",
+	.mode = QUERY_FRESH,
 	.by_index = true,
 	.sql = "SELECT mac FROM account_data.email_codes"
 		   " WHERE user_id = $1 AND email = $2 AND id = $3 FOR UPDATE",
@@ -192,14 +203,29 @@ EmailCodeTrySend(const Person *person, const char *email)
 	return true;
 }
 
+static void
+RefuseSend(const char *email)
+{
+	TimestampTz now = GetCurrentStatementStartTimestamp();
+	NullableDatum args[1] = {ArgText(email)};
+	NullableDatum row[1];
+	TimestampTz first = QueryRow(&find_first_send, args, row, 1) ? DatumGetTimestampTz(row[0].value)
+																 : now;
+	int seconds = (first + USECS_PER_HOUR - now + USECS_PER_SEC - 1) / USECS_PER_SEC;
+
+	ereport(ERROR, (errcode(ERRCODE_ACCOUNT_TOO_MANY), errmsg("rate limit exceeded"),
+					errdetail("At most 5 codes an hour are sent to one address; "
+							  "retry after %d seconds.",
+							  seconds),
+					errhint("Use the last code that was sent.")));
+}
+
 /* The same, or PT429. */
 void
 EmailCodeSend(const Person *person, const char *email)
 {
 	if (!EmailCodeTrySend(person, email))
-		ereport(ERROR, (errcode(ERRCODE_ACCOUNT_TOO_MANY), errmsg("rate limit exceeded"),
-						errdetail("At most 5 codes an hour are sent to one address."),
-						errhint("Use the last code, or wait for up to an hour.")));
+		RefuseSend(email);
 }
 
 /* The code of an address, if there is one, holds no more, and need not be delivered. */

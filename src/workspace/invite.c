@@ -82,10 +82,12 @@ static Statement lock_invite = {
 		   " FROM account_data.invites WHERE workspace_id = $1 AND id = $2 FOR UPDATE",
 };
 
+/* Whoever sends it again is who invites. */
 static Statement renew_invite = {
-	.types = "uuid, uuid, timestamptz",
+	.types = "uuid, uuid, timestamptz, uuid",
 	.mode = QUERY_FRESH,
-	.sql = "UPDATE account_data.invites SET expires_at = $3 WHERE workspace_id = $1 AND id = $2",
+	.sql = "UPDATE account_data.invites SET expires_at = $3, invited_by = $4"
+		   " WHERE workspace_id = $1 AND id = $2",
 };
 
 static Statement cancel_invite = {
@@ -306,7 +308,7 @@ account_resend_invite(PG_FUNCTION_ARGS)
 	const Principal *p;
 	Workspace team;
 	Invite invite;
-	NullableDatum args[3];
+	NullableDatum args[4];
 
 	ArgRequired(fcinfo, 0, "id");
 	p = TeamLock(ROLE_ADMIN, &team);
@@ -318,6 +320,7 @@ account_resend_invite(PG_FUNCTION_ARGS)
 	args[0] = ArgUuid(&team.id);
 	args[1] = ArgUuid(&invite.id);
 	args[2] = ArgTime(invite.expires_at);
+	args[3] = ArgUuid(&p->actor_id);
 	QueryRun(&renew_invite, args);
 	SeatRequire(&team);
 	InviteForgetToken(&team.id, &invite.id);

@@ -12,6 +12,7 @@
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 
 #include "access/event.h"
 #include "base/errors.h"
@@ -175,14 +176,21 @@ PatchRead(const PatchTarget *target, const Workspace *workspace, Jsonb *patch)
 	return JsonbValueToJsonb(pushJsonbValue(&reader.state, WJB_END_OBJECT, NULL));
 }
 
-/* All fields as they are (0) and as they would be with some changed (1). */
+/*
+ * All fields as they are (0) and as they would be with some changed (1).  An
+ * interval reads the same in every session: events keep it, an undo compares.
+ */
 static void
 Preview(const PatchTarget *target, const Workspace *workspace, Jsonb *values, NullableDatum row[2])
 {
 	NullableDatum args[2] = {ArgUuid(&workspace->id), ArgPointer(values)};
+	int level = NewGUCNestLevel();
 
+	(void) set_config_option("intervalstyle", "postgres", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
 	if (!QueryRow(target->preview, args, row, 2))
 		ErrorNotFound("workspace", &workspace->id);
+	AtEOXact_GUC(true, level);
 }
 
 /* The fields as they are, an object of one level. */

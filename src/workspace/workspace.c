@@ -11,6 +11,7 @@
 
 #include "utils/builtins.h"
 
+#include "base/args.h"
 #include "base/errors.h"
 #include "base/query.h"
 #include "workspace/plan.h"
@@ -83,4 +84,17 @@ SeatRequire(const Workspace *team)
 
 	QueryRow(&count_seats, args, row, 1);
 	PlanRequire(&team->id, "members", DatumGetInt64(row[0].value) - 1, 1);
+}
+
+/*
+ * BEFORE UPDATE on workspaces: a person's slug is their username, and like that
+ * it never changes.
+ */
+PG_FUNCTION_INFO_V1(account_workspace_guard);
+Datum
+account_workspace_guard(PG_FUNCTION_ARGS)
+{
+	(void) ArgTrigger(fcinfo);
+	ereport(ERROR, (errcode(ERRCODE_ACCOUNT_WRONG_STATE),
+					errmsg("slug, kind and region of a workspace cannot be changed")));
 }

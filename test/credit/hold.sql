@@ -77,6 +77,14 @@ SELECT account.settle(:'hold', 10, idempotency_key => 's5');
 SELECT is(pg_temp.wallet(), '30 cash, 0 promotional, 0 debt, 0 reserved, 30 available', 'what a settle frees pays debt');
 SELECT pg_temp.proven(:'ada', 'the ledger is proven');
 
+-- What a hold frees of a grant expires when the grant does, however long the hold would have lasted.
+SELECT account.grant_credits(:'ada', 100, 'promo', 'f', '2100-01-01');
+SELECT id AS hold FROM account.hold(100, 'training', 'h7', '99 years') \gset
+SELECT account.set_auto_top_up(false);
+SELECT account.release(:'hold');
+SELECT is((SELECT next_due_at FROM account_data.wallets WHERE workspace_id = :'ada'), '2100-01-01'::timestamptz, 'a grant that a hold frees is due again');
+SELECT account.charge(100, 'x', 'c4');
+
 -- The maintenance posts what nobody else does.
 SELECT account.grant_credits(:'ada', 100, 'promo', 'd', '2100-01-01');
 SELECT id AS hold FROM account.hold(120, 'training', 'h6') \gset

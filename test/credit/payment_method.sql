@@ -45,6 +45,7 @@ CREATE TEMP TABLE written (way) AS
 SELECT number FROM cards UNION SELECT 'pm_' || number || '_x' FROM cards UNION SELECT regexp_replace(number, '(....)', '\1 ', 'g') FROM cards
 UNION SELECT regexp_replace(number, '(....)', '\1-', 'g') FROM cards UNION SELECT regexp_replace(number, '(....)', '\1 - ', 'g') FROM cards UNION SELECT regexp_replace(number, '(...)', E'\\1\u00a0', 'g') FROM cards
 UNION SELECT regexp_replace(number, '(....)', '\1' || between, 'g') FROM cards, unnest('{_,/,|,.,"* "}'::text[]) between
+UNION SELECT translate(number, '0123456789', digits) FROM cards, unnest('{０１２３４５６７８９,٠١٢٣٤٥٦٧٨٩,۰۱۲۳۴۵۶۷۸۹,०१२३४५६७८९,0１2３4５6７8９}'::text[]) digits
 UNION SELECT '12 ' || number || ' 34' FROM cards UNION SELECT '2030-12-' || number FROM cards UNION SELECT 'card 7: ' || number || ', 12/30' FROM cards;
 CREATE FUNCTION pg_temp.said(query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -69,7 +70,7 @@ SELECT is(pg_temp.said(format('SELECT account.set_billing_address(%L)', address)
     '{"tax_id": "732 829 320 00074", "note": "4111111111111111"}', '{"tax_id": {"note": "4111111111111111"}}']) address;
 SELECT results_eq('SELECT pg_temp.methods()', '{pm_5 *}'::text[], 'nothing of all this was written');
 SELECT lives_ok(format('SELECT account.add_payment_method(%L, %L, NULL, NULL, NULL, NULL)', 'adyen', ref), 'a reference is not a card number: ' || ref)
-  FROM unnest(ARRAY['4111111111111112', '411111111111', '41111111111111111111', 'pm_1NAXmhLkdIwHu7ix0oTJm5m3', '4111x1111x1111x1111']) ref;
+  FROM unnest(ARRAY['4111111111111112', '411111111111', '41111111111111111111', 'pm_1NAXmhLkdIwHu7ix0oTJm5m3', '4111x1111x1111x1111', '４１１１１１１１１１１１１１１２', '四一一一一一一一一一一一一一一一']) ref;
 SELECT throws_ok($$SELECT count(account.add_payment_method('many', 'm' || n, NULL, NULL, NULL, NULL)) FROM generate_series(1, 50) n$$, '55000', 'too many payment methods', 'a workspace has fifty at most');
 
 -- The address

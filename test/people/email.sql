@@ -86,6 +86,19 @@ SELECT account.resend_email_code('ann@gmail.com');
 SELECT is((SELECT count(*) FROM account_data.messages WHERE recipient = 'ann@gmail.com'), 1::bigint, 'a new code withdraws the one before');
 SELECT account.resend_email_code('ann@gmail.com');
 SELECT throws_ok($$SELECT account.resend_email_code('ann@gmail.com')$$, 'PT429', 'rate limit exceeded', 'a sixth code within an hour is not sent');
+CREATE FUNCTION pg_temp.detail_after(passed interval) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    detail text;
+BEGIN
+    UPDATE account_data.email_code_sends SET sent_at[1] = statement_timestamp() - passed WHERE email = 'ann@gmail.com';
+    PERFORM account.resend_email_code('ann@gmail.com');
+EXCEPTION WHEN SQLSTATE 'PT429' THEN
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+    RETURN detail;
+END
+$$;
+SELECT is(pg_temp.detail_after('10 minutes'), 'At most 5 codes an hour are sent to one address; retry after 3000 seconds.', 'until the first of the five is an hour old, as the error says');
+SELECT is(pg_temp.detail_after('59:59.5'), 'At most 5 codes an hour are sent to one address; retry after 1 seconds.', 'to the second');
 SELECT account.act_as(:'bob');
 SELECT throws_ok($$SELECT account.add_email('ann@gmail.com')$$, 'PT429', NULL, 'the limit is the address''s, whoever asks');
 SELECT lives_ok($$SELECT account.sign_up('email-eve', 'ann@gmail.com', 'us')$$, 'it keeps nobody from signing up');

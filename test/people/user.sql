@@ -86,6 +86,9 @@ SELECT throws_ok($$SELECT account.sign_up('again', 'k@example.test', 'us', ident
 SELECT throws_ok(format('UPDATE account_data.users SET %s WHERE id = %L', change, :'id'), '55000', 'username and region of a user cannot be changed', 'refused: ' || change)
   FROM unnest(ARRAY['username = ''new-name''', 'region = ''eu''', 'id = gen_random_uuid()']) change;
 SELECT lives_ok(format('UPDATE account_data.users SET username = username, region = region WHERE id = %L', :'id'), 'an update to the same is none');
+SELECT throws_ok(format('UPDATE account_data.workspaces SET %s WHERE id = (SELECT personal_workspace_id FROM account_data.users WHERE id = %L)', change, :'id'), '55000',
+    'slug, kind and region of a workspace cannot be changed', 'refused where profiles show it: ' || change) FROM unnest(ARRAY['slug = ''other-name''', 'region = ''eu''', 'kind = ''team''', 'id = gen_random_uuid()']) change;
+SELECT lives_ok(format('UPDATE account_data.workspaces SET slug = slug, region = region, name = ''Another'' WHERE id = (SELECT personal_workspace_id FROM account_data.users WHERE id = %L)', :'id'), 'other columns change');
 DELETE FROM account_data.users WHERE id = :'id';
 SELECT throws_ok($$SELECT account.sign_up('new-person', 'x@example.test', 'us')$$, '23505', NULL, 'the name of a person who is gone stays taken');
 

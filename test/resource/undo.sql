@@ -115,6 +115,15 @@ SELECT throws_ok(format('SELECT account.undo(%L)', :'setting'), '55000', NULL, '
 SELECT account.undo(last_event());
 SELECT lives_ok(format('SELECT account.undo(%L)', :'setting'), 'but when they are back');
 SELECT throws_ok(format('SELECT account.undo(%L)', :'setting'), '55000', 'event has been undone already', 'once');
+SET LOCAL intervalstyle = 'sql_standard';
+SELECT account.update_team_settings('{"api_key_max_age": "1 day 2 hours"}');
+SELECT account.update_team_settings('{"api_key_max_age": "1 mon"}');
+SELECT last_event() AS setting \gset
+SELECT is((SELECT metadata FROM account.activity WHERE id = :'setting'), '{"api_key_max_age": ["1 day 02:00:00", "1 mon"]}', 'an interval is recorded the same in every session');
+SET LOCAL intervalstyle = 'iso_8601';
+SELECT lives_ok(format('SELECT account.undo(%L)', :'setting'), 'so that another session can undo it');
+SET LOCAL intervalstyle = 'postgres';
+SELECT is((SELECT api_key_max_age FROM account_data.workspaces WHERE id = :'team'), '1 day 02:00', 'as it was');
 
 -- profiles
 SELECT account.log_event('profile', 'updated', NULL, NULL, NULL, '{"company": ["Evil", null]}');

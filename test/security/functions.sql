@@ -50,7 +50,7 @@ SELECT is_empty('SELECT d.name, d.label, r.label FROM doors d JOIN reviewed r ON
     'volatility and parallel safety are as reviewed');
 SELECT set_eq('SELECT name FROM doors WHERE is_strict', '{has_role,has_scope,has_feature,verify_api_key,locate_api_key}'::text[],
     'a null argument gives null, unasked, only where no rule is lost by it');
-SELECT set_eq($$SELECT proname::text FROM pg_proc WHERE pronamespace = 'account_data'::regnamespace AND prorettype <> 'trigger'::regtype$$, '{has_role_support,create_master_key_file,maintain_subscriptions,event_digest,resource_number}'::text[],
+SELECT set_eq($$SELECT proname::text FROM pg_proc WHERE pronamespace = 'account_data'::regnamespace AND prorettype <> 'trigger'::regtype$$, '{has_role_support,create_master_key_file,revoke_defaults,maintain_subscriptions,event_digest,resource_number}'::text[],
     'schema account_data has trigger functions and what only the owner calls');
 SELECT set_eq($$SELECT proname::text FROM pg_proc WHERE pronamespace = 'account_data'::regnamespace AND (provolatile, proparallel) <> ('v', 'u')$$, '{resource_number}'::text[],
     'of which the planner may move only what an index is searched by');

@@ -55,6 +55,8 @@ SELECT is_empty($$SELECT tgrelid::regclass, tgname FROM pg_trigger WHERE tgrelid
     AND obj_description(oid, 'pg_trigger') IS NULL$$, 'every trigger too');
 SELECT is_empty($$SELECT name, c FROM members_of_extension, obj_description(objid, (SELECT relname FROM pg_class WHERE oid = classid)) c WHERE c !~ '[.]$'$$,
     'a comment ends like a sentence');
+SELECT is_empty($$SELECT name, description FROM members_of_extension JOIN pg_description ON (classoid, objoid) = (classid, objid) WHERE description COLLATE "C" ~ '[^ -~]'$$,
+    'comments are in ASCII, which databases of every encoding take');
 
 -- Triggers only guard: a restore inserts rows with them on
 

@@ -118,9 +118,15 @@ SELECT pg_temp.token_for('new@cast.test') AS token \gset
 UPDATE account_data.members SET role = 'editor' WHERE user_id = :'ben' AND workspace_id = :'team';
 SELECT account.act_as(:'new');
 SELECT throws_ok(format('SELECT account.accept_invite(%L)', :'token'), '55000', 'invite is no longer valid', 'who invited must still be allowed to');
+SELECT account.act_as(:'ann', :'team');
+SELECT account.resend_invite(id) FROM account.invites WHERE status = 'pending';
+SELECT pg_temp.token_for('new@cast.test') AS token \gset
+SELECT results_eq(format('SELECT inviter FROM account.invite_info(%L)', :'token'), $$VALUES ('Ann')$$, 'who sends it again is who invites');
+SELECT account.act_as(:'new');
+SELECT lives_ok(format('SELECT account.accept_invite(%L)', :'token'), 'and then it is their right that counts');
 UPDATE account_data.members SET role = 'admin' WHERE user_id = :'ben' AND workspace_id = :'team';
 SELECT account.act_as(:'ben', :'team');
-SELECT account.cancel_invite(id) FROM account.invites WHERE status = 'pending';
+SELECT account.remove_member(:'new');
 
 -- Members may invite where the team lets them
 

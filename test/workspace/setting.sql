@@ -26,6 +26,12 @@ INSERT INTO settings VALUES ('api_key_min_role', '"admin"', false), ('api_key_cr
 SELECT set_eq('SELECT name FROM settings', format('SELECT jsonb_object_keys(%L::jsonb)', :'defaults'), 'these are all settings');
 SELECT lives_ok(format('SELECT account.update_team_settings(%L)', jsonb_build_object(name, value)), 'set ' || name) FROM settings;
 SELECT is(pg_temp.settings(:'team') -> name, value, 'it is set: ' || name) FROM settings;
+SELECT account.act_as(:'vic', :'team');
+SELECT is((SELECT to_jsonb(s) FROM account.team_settings s), pg_temp.settings(:'team'), 'whoever is in the team reads all of them');
+SELECT account.act_as(:'vic');
+SELECT results_eq('SELECT key FROM account.team_settings s, jsonb_each(to_jsonb(s)) WHERE value = ''null'' ORDER BY 1',
+    'SELECT name FROM settings WHERE is_team_only UNION SELECT ''api_key_max_age'' ORDER BY 1', 'for oneself alone those of teams are null');
+SELECT account.act_as(:'ben', :'team');
 SELECT results_eq(format('SELECT metadata FROM account_data.events WHERE workspace_id = %L AND resource_type = ''settings'' ORDER BY id DESC LIMIT 1', :'team'),
     $$VALUES ('{"code_saving": [false, true]}'::jsonb)$$, 'the event tells the old value and the new');
 SELECT count(*) AS events FROM account_data.events WHERE workspace_id = :'team' \gset

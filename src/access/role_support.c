@@ -52,21 +52,23 @@ WorkspaceIds(Const *min_role)
 static List *
 IndexCondition(SupportRequestIndexCondition *request)
 {
-	FuncExpr *call = (FuncExpr *) request->node;
-	Const *min_role = KnownRole(call->args);
+	/* somebody may have made an operator of it */
+	List *args = is_opclause(request->node) ? ((OpExpr *) request->node)->args
+											: ((FuncExpr *) request->node)->args;
+	Const *min_role = KnownRole(args);
 	ScalarArrayOpExpr *condition;
-	Oid operator;
+	Oid equals;
 
 	if (request->indexarg != 0 || min_role == NULL || !request->index->amsearcharray)
 		return NIL;
-	operator= get_opfamily_member(request->opfamily, UUIDOID, UUIDOID, BTEqualStrategyNumber);
-	if (!OidIsValid(operator))
+	equals = get_opfamily_member(request->opfamily, UUIDOID, UUIDOID, BTEqualStrategyNumber);
+	if (!OidIsValid(equals))
 		return NIL;
 	condition = makeNode(ScalarArrayOpExpr);
-	condition->opno = operator;
-	condition->opfuncid = get_opcode(operator);
+	condition->opno = equals;
+	condition->opfuncid = get_opcode(equals);
 	condition->useOr = true;
-	condition->args = list_make2(copyObject(linitial(call->args)), WorkspaceIds(min_role));
+	condition->args = list_make2(copyObject(linitial(args)), WorkspaceIds(min_role));
 	condition->location = -1;
 	request->lossy = true;
 	return list_make1(condition);

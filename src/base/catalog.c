@@ -41,17 +41,20 @@ static struct
 	uint64 generation;
 	Oid doors; /* schema account */
 	Oid rooms; /* schema account_data */
+	uint32 doors_hash;
+	uint32 rooms_hash;
 	Oid owner;
 	Oid members[CATALOG_ENUMS][MAX_MEMBERS];
 } catalog = {.generation = 1};
 
-/* One of our two schemas may have changed: forget everything. */
+/*
+ * One of our two schemas may have changed: forget everything.  Called at the end
+ * of transactions too, when no cache may be asked; so their hashes are kept.
+ */
 static void
 SchemaChanged(Datum arg, int cacheid, uint32 hash)
 {
-	if (catalog.is_loaded && hash != 0 &&
-		hash != GetSysCacheHashValue1(NAMESPACEOID, ObjectIdGetDatum(catalog.doors)) &&
-		hash != GetSysCacheHashValue1(NAMESPACEOID, ObjectIdGetDatum(catalog.rooms)))
+	if (catalog.is_loaded && hash != 0 && hash != catalog.doors_hash && hash != catalog.rooms_hash)
 		return;
 	catalog.is_loaded = false;
 	catalog.generation++;
@@ -95,6 +98,8 @@ Load(void)
 		return;
 	catalog.doors = get_namespace_oid("account", false);
 	catalog.rooms = get_namespace_oid("account_data", false);
+	catalog.doors_hash = GetSysCacheHashValue1(NAMESPACEOID, ObjectIdGetDatum(catalog.doors));
+	catalog.rooms_hash = GetSysCacheHashValue1(NAMESPACEOID, ObjectIdGetDatum(catalog.rooms));
 	catalog.owner = SchemaOwner(catalog.rooms);
 	for (int i = 0; i < CATALOG_ENUMS; i++)
 		LoadEnum(i);

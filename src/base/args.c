@@ -143,8 +143,12 @@ ArgGetRole(FunctionCallInfo fcinfo, int n, const char *what)
 	return (AccountRole) CatalogEnumMember(ENUM_ROLE, PG_GETARG_OID(n));
 }
 
-/* The row type that the function returns; one with a name is in the type cache, FROM knows another. */
-TupleDesc
+/*
+ * The row type that the function returns; one with a name is in the type cache,
+ * FROM knows another.  Not for keeping: what the cache has may go whenever a
+ * catalog is read.
+ */
+static TupleDesc
 ResultDesc(FunctionCallInfo fcinfo)
 {
 	const ReturnSetInfo *result = (const ReturnSetInfo *) fcinfo->resultinfo;

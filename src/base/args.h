@@ -29,7 +29,6 @@ extern TimestampTz ArgTimeFromNow(FunctionCallInfo fcinfo, int n, const char *wh
 extern AccountRole ArgGetRole(FunctionCallInfo fcinfo, int n, const char *what);
 extern TriggerData *ArgTrigger(FunctionCallInfo fcinfo);
 extern void ResultPut(const NullableDatum *row, void *result);
-extern TupleDesc ResultDesc(FunctionCallInfo fcinfo);
 extern Datum ResultRow(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 
 /* The first element of an array without nulls. */

@@ -9,6 +9,7 @@
 #include "catalog/pg_enum.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
+#include "storage/sinval.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -92,10 +93,8 @@ LoadEnum(CatalogEnum type)
 }
 
 static void
-Load(void)
+LoadAll(void)
 {
-	if (likely(catalog.is_loaded))
-		return;
 	catalog.doors = get_namespace_oid("account", false);
 	catalog.rooms = get_namespace_oid("account_data", false);
 	catalog.doors_hash = GetSysCacheHashValue1(NAMESPACEOID, ObjectIdGetDatum(catalog.doors));
@@ -103,6 +102,22 @@ Load(void)
 	catalog.owner = SchemaOwner(catalog.rooms);
 	for (int i = 0; i < CATALOG_ENUMS; i++)
 		LoadEnum(i);
+}
+
+/* Loads again what a message that came meanwhile may have been about. */
+static void
+Load(void)
+{
+	uint64 heard = SharedInvalidMessageCounter;
+
+	if (likely(catalog.is_loaded))
+		return;
+	LoadAll();
+	while (heard != SharedInvalidMessageCounter)
+	{
+		heard = SharedInvalidMessageCounter;
+		LoadAll();
+	}
 	catalog.is_loaded = true;
 }
 

@@ -22,6 +22,7 @@
 #include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
+#include "storage/sinval.h"
 #include "utils/datum.h"
 #include "utils/inval.h"
 #include "utils/rel.h"
@@ -75,14 +76,20 @@ IsLocked(const Lookup *lookup)
 		   lookup->locked_at == GetCurrentSubTransactionId();
 }
 
-/* Locks both relations; taking a lock may reveal that the names moved on. */
+/*
+ * Locks both relations; taking a lock may reveal that the names moved on.  Where
+ * no message came, what was resolved stands, even if the caches were emptied.
+ */
 static void
 LockRelations(Lookup *lookup)
 {
-	while (!IsLocked(lookup))
+	uint64 heard = SharedInvalidMessageCounter - 1;
+
+	while (!IsLocked(lookup) && heard != SharedInvalidMessageCounter)
 	{
 		LOCKMODE lock = lookup->lock == NoLock ? AccessShareLock : lookup->lock;
 
+		heard = SharedInvalidMessageCounter;
 		if (!lookup->is_resolved || lookup->generation != CatalogGeneration())
 			Resolve(lookup);
 		LockRelationOid(lookup->table_oid, lock);

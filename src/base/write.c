@@ -29,6 +29,7 @@
 #include "nodes/nodeFuncs.h"
 #include "storage/lmgr.h"
 #include "storage/proc.h"
+#include "storage/sinval.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -159,12 +160,16 @@ IsLocked(const Table *table)
 /*
  * Locks the table to the end of the transaction, as every statement does; then
  * no index comes or goes.  Taking the lock may reveal that something changed.
+ * Where no message came, what is known stands, even if the caches were emptied.
  */
 static void
 LockTable(Table *table)
 {
-	while (!IsKnown(table) || !IsLocked(table))
+	uint64 heard = SharedInvalidMessageCounter - 1;
+
+	while ((!IsKnown(table) || !IsLocked(table)) && heard != SharedInvalidMessageCounter)
 	{
+		heard = SharedInvalidMessageCounter;
 		if (!IsKnown(table))
 			Resolve(table);
 		LockRelationOid(table->oid, RowExclusiveLock);

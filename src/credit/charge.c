@@ -202,12 +202,13 @@ BatchEvent(const Book *book, int64 posted)
 static void
 BatchResult(ReturnSetInfo *result, Entry *const *entries, int count)
 {
+	Datum values[ENTRY_FIELDS];
+	bool nulls[ENTRY_FIELDS];
+
 	for (int i = 0; i < count; i++)
 	{
-		HeapTupleHeader row = DatumGetHeapTupleHeader(EntryResult(result->setDesc, entries[i]));
-		HeapTupleData tuple = {.t_len = HeapTupleHeaderGetDatumLength(row), .t_data = row};
-
-		tuplestore_puttuple(result->setResult, &tuple);
+		EntryFields(entries[i], values, nulls);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 }
 

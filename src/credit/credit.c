@@ -150,5 +150,9 @@ CreditEvent(const Book *book, const Entry *entry, const char *action)
 Datum
 CreditResult(FunctionCallInfo fcinfo, const Entry *entry)
 {
-	return EntryResult(ResultDesc(fcinfo), entry);
+	Datum values[ENTRY_FIELDS];
+	bool nulls[ENTRY_FIELDS];
+
+	EntryFields(entry, values, nulls);
+	return ResultRow(fcinfo, values, nulls);
 }

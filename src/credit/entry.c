@@ -64,9 +64,6 @@ enum
 	HASH
 };
 
-/* The fields of account.transaction. */
-#define RESULT_FIELDS 17
-
 /* Every encoding is made in the same buffer, which lives as long as the backend. */
 static StringInfo
 Encoding(void)
@@ -433,14 +430,11 @@ ActorIf(const Entry *entry, const char *kind)
 			   : NULL;
 }
 
-/* A row of account.transaction. */
-Datum
-EntryResult(TupleDesc desc, const Entry *entry)
+/* The fields of account.transaction. */
+void
+EntryFields(const Entry *entry, Datum *values, bool *nulls)
 {
-	Datum values[RESULT_FIELDS];
-	bool nulls[RESULT_FIELDS] = {false};
-
-	Assert(desc->natts == RESULT_FIELDS);
+	memset(nulls, false, sizeof(bool) * ENTRY_FIELDS);
 	values[0] = UUIDPGetDatum(&entry->id);
 	values[1] = UUIDPGetDatum(&entry->workspace_id);
 	values[2] = Int64GetDatum(entry->seq);
@@ -458,5 +452,4 @@ EntryResult(TupleDesc desc, const Entry *entry)
 	Put(values, nulls, 14, entry->idempotency_key);
 	values[15] = TimestampTzGetDatum(entry->created_at);
 	values[16] = ArgBytes(entry->hash, CRYPTO_SHA256_LEN).value;
-	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }

@@ -20,6 +20,7 @@
 
 /* Of account_data.transactions. */
 #define ENTRY_COLUMNS 24
+#define ENTRY_FIELDS 17
 
 /*
  * Signed amounts say what the transaction changed: cash, debt and reserved of
@@ -64,6 +65,6 @@ extern void EntryTextDigest(const Entry *entry, const uint8 *salt, uint8 digest[
 extern bool EntrySameRequest(const Entry *old, const Entry *asked);
 extern void EntryColumns(const Entry *entry, NullableDatum *row);
 extern void EntryRead(HeapTupleHeader row, Entry *entry);
-extern Datum EntryResult(TupleDesc desc, const Entry *entry);
+extern void EntryFields(const Entry *entry, Datum *values, bool *nulls);
 
 #endif /* ACCOUNT_ENTRY_H */

@@ -42,7 +42,7 @@ ChangeInsertAction(const char *action)
 static struct
 {
 	MemoryContext query; /* whose row it is */
-	const Shape *shape;
+	Oid relid;
 	TupleTableSlot *row;
 	bool is_waiting;
 } moved;
@@ -56,7 +56,7 @@ ForgetMoved(void *arg)
 void
 ChangeMoved(MemoryContext query, const Shape *shape, TupleTableSlot *row)
 {
-	if (moved.query != query || moved.shape != shape)
+	if (moved.query != query || moved.relid != shape->relid)
 	{
 		MemoryContext old = MemoryContextSwitchTo(query);
 		MemoryContextCallback *release = palloc0(sizeof(MemoryContextCallback));
@@ -64,7 +64,7 @@ ChangeMoved(MemoryContext query, const Shape *shape, TupleTableSlot *row)
 		release->func = ForgetMoved;
 		MemoryContextRegisterResetCallback(query, release);
 		moved.row = MakeSingleTupleTableSlot(shape->desc, &TTSOpsHeapTuple);
-		moved.shape = shape;
+		moved.relid = shape->relid;
 		moved.query = query;
 		MemoryContextSwitchTo(old);
 	}
@@ -75,7 +75,7 @@ ChangeMoved(MemoryContext query, const Shape *shape, TupleTableSlot *row)
 static TupleTableSlot *
 TakeMoved(MemoryContext query, const Shape *shape)
 {
-	if (moved.query != query || moved.shape != shape || !moved.is_waiting)
+	if (moved.query != query || moved.relid != shape->relid || !moved.is_waiting)
 		return NULL;
 	moved.is_waiting = false;
 	return moved.row;
@@ -314,6 +314,7 @@ ReleaseChange(void *arg)
 		*link = (*link)->outer;
 }
 
+/* The one of the statement and table, whose shape may have been made anew since. */
 static Change *
 ChangeOf(MemoryContext query, const Shape *shape, const char *action)
 {
@@ -321,7 +322,8 @@ ChangeOf(MemoryContext query, const Shape *shape, const char *action)
 	Change *change;
 
 	for (change = by_row; change != NULL; change = change->outer)
-		if (change->query == query && change->shape == shape && strcmp(change->action, action) == 0)
+		if (change->query == query && change->shape->relid == shape->relid &&
+			strcmp(change->action, action) == 0)
 			return change;
 	memory = AllocSetContextCreate(query, "account change", ALLOCSET_DEFAULT_SIZES);
 	change = MemoryContextAllocZero(memory, sizeof(Change));

@@ -19,6 +19,7 @@
 #include "commands/trigger.h"
 #include "common/hashfn.h"
 #include "storage/proc.h"
+#include "storage/sinval.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
@@ -459,20 +460,27 @@ ForgetStale(void)
 	shapes = hash_create("account shapes", 32, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-/* The shape of a table, or of the partitioned table it is part of. */
+/*
+ * The shape of a table, or of the partitioned table it is part of.  What a message
+ * that came while it was made was about is not known: it serves this once.
+ */
 const Shape *
 ShapeOf(Oid relid)
 {
 	Oid root = ShapeRoot(relid);
 	ShapeEntry *entry;
 	Shape *shape;
+	uint64 heard;
 
 	ForgetStale();
 	shape_lxid = AccountLocalTransaction();
 	entry = hash_search(shapes, &root, HASH_FIND, NULL);
 	if (entry != NULL && entry->shape != NULL && !entry->shape->is_stale)
 		return entry->shape;
+	heard = SharedInvalidMessageCounter;
 	shape = MakeShape(root);
+	shape->is_stale = heard != SharedInvalidMessageCounter;
+	has_stale = has_stale || shape->is_stale;
 	entry = hash_search(shapes, &root, HASH_ENTER, NULL);
 	entry->shape = shape;
 	return shape;

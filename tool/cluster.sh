@@ -43,7 +43,7 @@ start_cluster() # cluster
 			--no-instructions >/dev/null
 	fi
 	use_cluster "$cluster"
-	cat "$top/tool/conf/common.conf" "$top/tool/conf/$cluster.conf" - <<-CONF |
+	cat "$top/tool/conf/common.conf" "$top/tool/conf/$cluster.conf" ${TEMP_CONFIG:+"$TEMP_CONFIG"} - <<-CONF |
 		port = $PGPORT
 		unix_socket_directories = '$PGHOST'
 	CONF

@@ -84,7 +84,7 @@ copy_sources() # folder
 	rsync -rlpt --delete --chmod=a+rX --exclude=/.git --exclude-from=.gitignore ./ "$1"
 }
 
-# Copies once, and again when Debian's packages change.
+# Copies once, and again when Debian's packages change; over them what ./dev strict built.
 copy_postgres() # release|assert
 {
 	local tree=$1 to=$dev/pg/$1 want
@@ -102,6 +102,7 @@ copy_postgres() # release|assert
 	rsync -rlptR --exclude="/usr/lib/postgresql/$major/lib/bitcode" --exclude='llvmjit*' \
 		--exclude="/usr/share/postgresql/$major/man" \
 		"/usr/lib/postgresql/$major" "/usr/share/postgresql/$major" /usr/include/postgresql "$to"
+	[[ -z ${ACCOUNT_POSTGRES:-} ]] || rsync -rlpt "$ACCOUNT_POSTGRES/" "$to"
 	[[ $("$(pg_bin "$tree")/pg_config" --sharedir) == "$to"/* ]] || die "$to is not self-contained"
 	echo "$want" >"$to/packages"
 }

@@ -102,6 +102,13 @@ SELECT is((SELECT count(*) FROM account.activity WHERE resource_name = 'bulk'), 
 UPDATE parts SET size = 2, region = 1 WHERE name = 'bulk';
 SELECT results_eq($$SELECT action, metadata FROM account.activity ORDER BY id DESC LIMIT 1$$, $$VALUES ('updated', '{"rows": 15}'::jsonb)$$, 'when they change too, moved or not');
 SELECT results_eq($$SELECT live('models'), live('storage_bytes:models')$$, 'SELECT count(*), sum(size) FROM parts', 'and are counted');
+CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN GRANT SELECT ON parts TO team_tool; REVOKE SELECT ON parts FROM team_tool; RETURN NULL; END';
+CREATE ROLE team_tool;
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON parts FOR EACH ROW EXECUTE FUNCTION tell();
+UPDATE parts SET size = 3, region = 2 WHERE name = 'bulk';
+SELECT results_eq($$SELECT action, metadata FROM account.activity ORDER BY id DESC LIMIT 1$$, $$VALUES ('updated', '{"rows": 15}'::jsonb)$$, 'also when the relation cache forgets the table between two rows');
+SELECT results_eq($$SELECT live('models'), live('storage_bytes:models')$$, 'SELECT count(*), sum(size) FROM parts', 'and are counted once');
+DROP TRIGGER tell ON parts;
 CREATE TABLE parts_3 PARTITION OF parts FOR VALUES IN (3);
 INSERT INTO parts_3 SELECT n, :'team', 'late', 3, 1 FROM generate_series(200, 209) n;
 INSERT INTO parts SELECT n, :'team', 'late', 3, 1 FROM generate_series(210, 219) n;

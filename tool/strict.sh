@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # ./dev strict: ./dev test on a PostgreSQL that forgives nothing. It is built from Debian's source with its
 # assertions on, which overwrites memory once it is freed, and it empties its caches at one lock in 200, as
-# a message from another session may at any.
+# a message from another session may at any. That takes time: what waits for a server waits longer.
 #
 #   .dev/strict/source     Debian's source package, and the build
 #   .dev/strict/postgres   what was built of it, laid out as Debian's

@@ -102,6 +102,7 @@ run_tap() # file...
 		PG_ISOLATION_REGRESS="$(pg_test assert)/isolation/pg_isolation_regress" \
 		TESTDIR="$out/tap" TESTDATADIR="$data" TESTLOGDIR="$data/log" PG_TEST_PORT_DIR="$out/ports" \
 		ACCOUNT_OUTPUT="$out/output" ACCOUNT_ONLY="${only[*]}" \
+		${ACCOUNT_POSTGRES:+PG_TEST_TIMEOUT_DEFAULT=1800} \
 		prove "$@"
 }
 

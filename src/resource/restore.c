@@ -117,7 +117,7 @@ RefersToRows(Oid relid)
 	ListCell *cell;
 	bool refers = false;
 
-	foreach (cell, RelationGetFKeyList(relation))
+	foreach (cell, copyObject(RelationGetFKeyList(relation)))
 	{
 		Oid referenced = ShapeRoot(((ForeignKeyCacheInfo *) lfirst(cell))->confrelid);
 

@@ -133,7 +133,11 @@ IsCascade(const Trigger *trigger)
 	return trigger->tgfoid == F_RI_FKEY_CASCADE_DEL && IsTopConstraint(trigger->tgconstraint);
 }
 
-/* The tables whose rows are deleted along, by their foreign keys' own triggers. */
+/*
+ * The tables whose rows are deleted along, by their foreign keys' own triggers.
+ * Here and below what the relation cache lends is copied: it may be gone after a
+ * catalog is read.
+ */
 List *
 ShapeCascade(Oid relid)
 {
@@ -143,7 +147,7 @@ ShapeCascade(Oid relid)
 	foreach (cell, Parts(relid))
 	{
 		Relation relation = table_open(lfirst_oid(cell), AccessShareLock);
-		TriggerDesc *triggers = relation->trigdesc;
+		TriggerDesc *triggers = CopyTriggerDesc(relation->trigdesc);
 
 		for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 			if (IsCascade(&triggers->triggers[i]))
@@ -271,7 +275,7 @@ AddParents(Shape *shape, Relation relation)
 	Oid people[2] = {CatalogTable("users"), CatalogTable("workspaces")};
 	ListCell *cell;
 
-	foreach (cell, RelationGetFKeyList(relation))
+	foreach (cell, copyObject(RelationGetFKeyList(relation)))
 	{
 		ForeignKeyCacheInfo *foreign = lfirst(cell);
 		HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(foreign->conoid));
@@ -298,7 +302,7 @@ IsSameKey(const ShapeKey *key, const AttrNumber *columns, int ncolumns)
 static void
 AddKeys(Shape *shape, Relation relation)
 {
-	TriggerDesc *triggers = relation->trigdesc;
+	TriggerDesc *triggers = CopyTriggerDesc(relation->trigdesc);
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{

@@ -8,7 +8,8 @@ use PostgreSQL::Test::Utils qw(slurp_file);
 use Test::More;
 
 # The smallest allocation leaked at every call would be more than this.
-my $allowed = 2 * 1024 * 1024;
+# A server that empties its caches touches pages of the catalogs late.
+my $allowed = ($ENV{TEMP_CONFIG} ? 8 : 2) * 1024 * 1024;
 
 my $node = new_node(conf => "log_statement = none\nshared_buffers = 16MB");
 person($node, 'maria');

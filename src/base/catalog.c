@@ -92,33 +92,31 @@ LoadEnum(CatalogEnum type)
 												   CStringGetDatum(enums[type].labels[i]));
 }
 
-static void
+/* All of it, and again when a message came meanwhile that may have been about it. */
+static pg_noinline void
 LoadAll(void)
 {
-	catalog.doors = get_namespace_oid("account", false);
-	catalog.rooms = get_namespace_oid("account_data", false);
-	catalog.doors_hash = GetSysCacheHashValue1(NAMESPACEOID, ObjectIdGetDatum(catalog.doors));
-	catalog.rooms_hash = GetSysCacheHashValue1(NAMESPACEOID, ObjectIdGetDatum(catalog.rooms));
-	catalog.owner = SchemaOwner(catalog.rooms);
-	for (int i = 0; i < CATALOG_ENUMS; i++)
-		LoadEnum(i);
-}
+	uint64 heard;
 
-/* Loads again what a message that came meanwhile may have been about. */
-static void
-Load(void)
-{
-	uint64 heard = SharedInvalidMessageCounter;
-
-	if (likely(catalog.is_loaded))
-		return;
-	LoadAll();
-	while (heard != SharedInvalidMessageCounter)
+	do
 	{
 		heard = SharedInvalidMessageCounter;
-		LoadAll();
-	}
+		catalog.doors = get_namespace_oid("account", false);
+		catalog.rooms = get_namespace_oid("account_data", false);
+		catalog.doors_hash = GetSysCacheHashValue1(NAMESPACEOID, ObjectIdGetDatum(catalog.doors));
+		catalog.rooms_hash = GetSysCacheHashValue1(NAMESPACEOID, ObjectIdGetDatum(catalog.rooms));
+		catalog.owner = SchemaOwner(catalog.rooms);
+		for (int i = 0; i < CATALOG_ENUMS; i++)
+			LoadEnum(i);
+	} while (heard != SharedInvalidMessageCounter);
 	catalog.is_loaded = true;
+}
+
+static inline void
+Load(void)
+{
+	if (unlikely(!catalog.is_loaded))
+		LoadAll();
 }
 
 /* Changes whenever an object id handed out before may be wrong. */

@@ -83,19 +83,20 @@ IsLocked(const Lookup *lookup)
 static void
 LockRelations(Lookup *lookup)
 {
-	uint64 heard = SharedInvalidMessageCounter - 1;
+	LOCKMODE lock = lookup->lock == NoLock ? AccessShareLock : lookup->lock;
+	bool is_heard = true;
 
-	while (!IsLocked(lookup) && heard != SharedInvalidMessageCounter)
+	while (is_heard && !IsLocked(lookup))
 	{
-		LOCKMODE lock = lookup->lock == NoLock ? AccessShareLock : lookup->lock;
+		uint64 before = SharedInvalidMessageCounter;
 
-		heard = SharedInvalidMessageCounter;
 		if (!lookup->is_resolved || lookup->generation != CatalogGeneration())
 			Resolve(lookup);
 		LockRelationOid(lookup->table_oid, lock);
 		LockRelationOid(lookup->index_oid, lock);
 		lookup->locked_by = AccountLocalTransaction();
 		lookup->locked_at = GetCurrentSubTransactionId();
+		is_heard = before != SharedInvalidMessageCounter;
 	}
 }
 

@@ -165,16 +165,18 @@ IsLocked(const Table *table)
 static void
 LockTable(Table *table)
 {
-	uint64 heard = SharedInvalidMessageCounter - 1;
+	bool is_heard = true;
 
-	while ((!IsKnown(table) || !IsLocked(table)) && heard != SharedInvalidMessageCounter)
+	while (is_heard && (!IsKnown(table) || !IsLocked(table)))
 	{
-		heard = SharedInvalidMessageCounter;
+		uint64 before = SharedInvalidMessageCounter;
+
 		if (!IsKnown(table))
 			Resolve(table);
 		LockRelationOid(table->oid, RowExclusiveLock);
 		table->locked_by = AccountLocalTransaction();
 		table->locked_at = GetCurrentSubTransactionId();
+		is_heard = before != SharedInvalidMessageCounter;
 	}
 }
 
